@@ -1,0 +1,73 @@
+"""Three ways to write a file durably, each fsyncing the file and its directory.
+
+``create_exclusive``   fails when the file exists.
+``create_idempotent``  accepts an existing file of the same content, refuses another.
+``replace``            puts new content in place of old, atomically.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the directory's entries durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with open(handle, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)  # the mode as said, whatever the umask
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def create_exclusive(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a new file. Raises FileExistsError when it is there, and leaves nothing half-written under its name."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    _write_new(temporary, content, mode)
+    try:
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
+    fsync_directory(path.parent)
+
+
+def create_idempotent(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a new file, or accept one that has this very content. Raises FileExistsError when it has another."""
+    try:
+        create_exclusive(path, content, mode)
+    except FileExistsError:
+        if path.read_bytes() != content:
+            raise
+
+
+def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put new content in place of old: readers see the old file or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        _write_new(temporary, content, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    fsync_directory(path.parent)
+
+
+def make_private_directory(path: Path, mode: int = 0o700) -> None:
+    """Make a directory and its missing parents; the last one gets ``mode``. An existing one is left as it is."""
+    if path.is_dir():
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+    fsync_directory(path.parent)
