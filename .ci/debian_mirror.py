@@ -18,7 +18,18 @@ DEBIAN_KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.pgp",
     "/etc/apt/trusted.gpg.d/debian-archive-keyring.gpg",
 )
-SUITES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "bullseye", "bookworm", "trixie", "forky", "sid"}
+SUITES = {
+    "stable",
+    "oldstable",
+    "oldoldstable",
+    "testing",
+    "unstable",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ def configured(etc: Path) -> Iterator[Source]:
 
 
 def candidates(sources: Iterator[Source], keyrings: tuple[str, ...] = DEBIAN_KEYRINGS) -> list[tuple[str, str]]:
-    """Debian's own archives among ``sources`` with the keyring to check each with: those that name Debian's key first."""
+    """Debian's own archives among ``sources``, each with the keyring to check it with; those that name it come first."""
     default = next((name for name in keyrings if Path(name).is_file()), "")
     by_key, by_name = [], []
     for source in sources:
