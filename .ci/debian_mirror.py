@@ -79,7 +79,7 @@ def configured(etc: Path) -> Iterator[Source]:
 
 
 def candidates(sources: Iterator[Source], keyrings: tuple[str, ...] = DEBIAN_KEYRINGS) -> list[tuple[str, str]]:
-    """Debian's own archives among ``sources``, each with the keyring to check it with; those that name it come first."""
+    """Debian's own archives among ``sources``, with the keyring to check each with; those that name it first."""
     default = next((name for name in keyrings if Path(name).is_file()), "")
     by_key, by_name = [], []
     for source in sources:
