@@ -1,0 +1,281 @@
+"""The tables of vaultd.toml. Unknown keys and wrong types are faults; ``load`` tells where they are.
+
+Durations are seconds, paths absolute. Names match ``[a-z0-9][a-z0-9-]{0,31}``: they go into snapshot tags, folder names
+and commands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from vaultd.config.duration import seconds
+from vaultd.config.endpoint import DEFAULT_STATE, default_socket
+from vaultd.errors import ConfigError
+from vaultd.i18n import _
+
+Classification = Literal["top-secret", "secret", "confidential", "internal"]
+CLASSIFICATIONS: tuple[str, ...] = get_args(Classification)
+
+RESERVED_NAMES = frozenset({"vaultd-state"})
+"""``vaultd-state`` is the vault that holds vaultd's own state folder."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+# No leading dash: ssh would take it for an option.
+_HOST = re.compile(r"[A-Za-z0-9:_][A-Za-z0-9.:_%-]{0,252}", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}\$?", re.ASCII)
+
+
+def refuse(allowed: str) -> NoReturn:
+    """Refuse a value; ``allowed`` is the end of the sentence "allowed: ..."."""
+    raise PydanticCustomError("vaultd", "{allowed}", {"allowed": allowed})
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        refuse(_("1 to 32 characters of a-z, 0-9 and -, not beginning with -"))
+    if value in RESERVED_NAMES:
+        refuse(_("any other name: vaultd uses this one itself"))
+    return value
+
+
+def _absolute_path(value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        refuse(_("an absolute path, such as {example}").format(example='"/srv/records"'))
+    text = os.fspath(value)
+    if not text.startswith("/") or not _one_line(text):
+        refuse(_("an absolute path on one line, such as {example}").format(example='"/srv/records"'))
+    return Path("/" + text.lstrip("/"))
+
+
+def _duration(value: Any) -> float:
+    try:
+        return seconds(value)
+    except ValueError:
+        refuse(_('a duration such as "2s", "15m", "1h" or "1d" (ms, s, m, h, d, w), or a number of seconds'))
+
+
+def _positive_duration(value: Any) -> float:
+    found = _duration(value)
+    if found == 0:
+        refuse(_('a duration longer than 0, such as "2s", "15m", "1h" or "1d"'))
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not _one_line(value):
+        refuse(_("text on one line"))
+    return value
+
+
+def _non_empty(value: Any) -> str:
+    found = _text(value)
+    if not found.strip():
+        refuse(_("text on one line, not empty"))
+    return found
+
+
+def _host(value: Any) -> str:
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        refuse(_('a host name or an IP address without a port, such as "backup.example.org"'))
+    return value
+
+
+def _user(value: Any) -> str:
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        refuse(_("the name of an account on the server"))
+    return value
+
+
+def _file_name(value: Any) -> str:
+    found = _non_empty(value)
+    if "/" in found or found in {".", ".."} or len(found.encode()) > 255:
+        refuse(_("a file name without /, at most 255 bytes"))
+    return found
+
+
+def _command(value: Any) -> list[str]:
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(word, str) and "\0" not in word for word in value)
+        or not value[0]
+    ):
+        refuse(
+            _("the program and its arguments as a list, such as {example}; no shell reads it").format(
+                example='["pg_dump", "records"]'
+            )
+        )
+    return value
+
+
+def _one_line(text: str) -> bool:
+    return not any(character < " " or character == "\x7f" for character in text)
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute_path)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+PositiveDuration = Annotated[float, BeforeValidator(_positive_duration)]
+Text = Annotated[str, BeforeValidator(_text)]
+NonEmpty = Annotated[str, BeforeValidator(_non_empty)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def default_host_name() -> str:
+    """The machine's name in the shape of a name: what ``init`` proposes, and what stands in for a missing one."""
+    wanted = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower().partition(".")[0]).strip("-")[:32].strip("-")
+    return wanted or "host"
+
+
+class HostConfig(_Table):
+    """[host]: this machine, vaultd's own folders, and how hard it works. Times are seconds."""
+
+    name: Name = Field(default_factory=default_host_name)
+    state: AbsolutePath = DEFAULT_STATE
+    cache: AbsolutePath = Field(default_factory=lambda data: data.get("state", DEFAULT_STATE) / "cache")
+    restic: NonEmpty = "restic"
+    full_seconds: Duration = 5
+    full_share: Share = 0.25
+    batch_seconds: PositiveDuration = 300
+    stall_seconds: PositiveDuration = 120
+
+
+class TargetConfig(_Table):
+    """[[target]]: a restic repository on an SFTP server.
+
+    ``path`` is as the server sees it; a relative one starts at the account's start folder. ``limit_upload`` is KiB/s.
+    ``known_hosts`` may be None: ask ``Config.known_hosts`` for the file that holds.
+    """
+
+    name: Name
+    host: Annotated[str, BeforeValidator(_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    user: Annotated[str, BeforeValidator(_user)]
+    path: NonEmpty
+    identity: AbsolutePath
+    password_file: AbsolutePath
+    known_hosts: AbsolutePath | None = None
+    limit_upload: Annotated[int, Field(ge=1)] | None = None
+
+
+class DumpConfig(_Table):
+    """[[vault.dump]]: a command (argv, no shell) whose output is stored with the vault ``every`` so many seconds."""
+
+    name: Name
+    command: Annotated[list[str], BeforeValidator(_command)]
+    every: PositiveDuration = 86400
+    filename: Annotated[str, BeforeValidator(_file_name)] = Field(
+        default_factory=lambda data: f"{data.get('name', '')}.dump"
+    )
+
+
+class VaultConfig(_Table):
+    """[[vault]]: a folder to protect. ``priority`` 1 is protected first; durations are seconds.
+
+    ``poll`` None: the folder is polled when it is on a network file system.
+    """
+
+    name: Name
+    path: AbsolutePath
+    classification: Classification
+    priority: Annotated[int, Field(ge=1, le=99)] = 5
+    custodian: Text = ""
+    targets: Annotated[list[Name], Field(min_length=1)]
+    objective: PositiveDuration = 900
+    settle: Duration = 2
+    max_delay: PositiveDuration = 10
+    reconcile: PositiveDuration = 3600
+    poll: bool | None = None
+    mass_change_share: Share = 0.3
+    mass_change_files: Annotated[int, Field(ge=1)] = 200
+    dump: list[DumpConfig] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _delays(self) -> VaultConfig:
+        if self.max_delay < self.settle:
+            refuse(_("max_delay not shorter than settle"))
+        return self
+
+
+class ControlConfig(_Table):
+    """[control]: the daemon's socket, and the group whose members may read the status and ask for a backup.
+
+    In a ``Config`` the socket is always set: without one it is ``run/vaultd.sock`` in the state folder.
+    """
+
+    socket: AbsolutePath = Path()
+    group: NonEmpty | None = None
+
+    @field_validator("socket")
+    @classmethod
+    def _length(cls, socket_path: Path) -> Path:
+        if len(os.fsencode(socket_path)) > 107:
+            refuse(_("a path of at most 107 bytes: the kernel takes no longer one for a socket"))
+        return socket_path
+
+
+class PersonConfig(_Table):
+    """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with."""
+
+    name: NonEmpty
+    role: Text = ""
+    ssh_key: Text = ""
+    telephone: Text = ""
+
+
+_Named = TypeVar("_Named", TargetConfig, VaultConfig)
+
+
+class Config(_Table):
+    """The whole file. ``file`` is where it was read from."""
+
+    host: HostConfig = Field(default_factory=HostConfig)
+    target: list[TargetConfig] = Field(default_factory=list)
+    vault: list[VaultConfig] = Field(default_factory=list)
+    control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
+    person: list[PersonConfig] = Field(default_factory=list)
+    file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
+
+    @field_validator("control")
+    @classmethod
+    def _default_socket(cls, control: ControlConfig, info: ValidationInfo) -> ControlConfig:
+        host = info.data.get("host")
+        if control.socket != Path() or not isinstance(host, HostConfig):
+            return control
+        found = default_socket(host.state)
+        return control.model_copy(update={"socket": found})
+
+    def target_named(self, name: str) -> TargetConfig:
+        """The target of that name. Raises ConfigError that tells the known names."""
+        return _named(self.target, name, _("no target has this name: {name}"), _("the targets are: {names}"))
+
+    def vault_named(self, name: str) -> VaultConfig:
+        """The vault of that name. Raises ConfigError that tells the known names."""
+        return _named(self.vault, name, _("no vault has this name: {name}"), _("the vaults are: {names}"))
+
+    def target_folder(self, target: TargetConfig) -> Path:
+        """The folder below the state folder for what vaultd keeps about a target."""
+        return self.host.state / "targets" / target.name
+
+    def known_hosts(self, target: TargetConfig) -> Path:
+        """The file with the pinned host keys of a target."""
+        return target.known_hosts or self.target_folder(target) / "known_hosts"
+
+
+def _named(tables: list[_Named], name: str, what: str, hint: str) -> _Named:
+    for table in tables:
+        if table.name == name:
+            return table
+    names = ", ".join(table.name for table in tables) or "-"
+    raise ConfigError(what.format(name=name), "", hint.format(names=names))
