@@ -1,0 +1,131 @@
+"""What one snapshot settles, written in one transaction: versions, the snapshot, and the backlog that it takes away."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vaultd.model import SnapshotKind, Stat
+from vaultd.store import catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A path whose stored state is known: ``sha256`` for a regular file, None for anything else."""
+
+    path: bytes
+    stat: Stat
+    sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A path that stays pending: why, and not before which time (nanoseconds since 1970)."""
+
+    path: bytes
+    problem: str | None
+    not_before: int
+    content_safe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Everything that one snapshot settles, written in one transaction."""
+
+    change_set: str
+    snapshot: str
+    target: int
+    vault: int
+    kind: SnapshotKind
+    time: int
+    files: int
+    total: int
+    upto: int
+    bound: Sequence[Bound] = ()
+    deleted: Sequence[bytes] = ()
+    in_motion: Sequence[Bound] = ()
+    retry: Sequence[Retry] = ()
+    settled: Sequence[bytes] = ()
+
+
+def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
+    """Write an acknowledgement inside the caller's transaction. Returns the snapshot's number.
+
+    A path whose sequence number is above ``done.upto`` changed again meanwhile and stays pending. A full snapshot
+    takes rows
+    away; an express one only makes their content safe.
+    """
+    _record_versions(db, done)
+    cursor = db.execute(
+        "INSERT INTO snapshot(change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to,"
+        " exceptions) VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?)",
+        (
+            done.change_set, done.snapshot, done.target, done.vault, done.kind.value, done.time, time.time_ns(),
+            done.files, done.total, len(done.retry) + len(done.in_motion),
+        ),
+    )  # fmt: skip
+    paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]
+    if done.kind is SnapshotKind.FULL:
+        db.executemany("DELETE FROM pending WHERE target=? AND vault=? AND path=? AND seq<=?", paths)
+    else:
+        db.executemany(
+            "UPDATE pending SET unsafe_since=NULL, attempts=0, problem=NULL, not_before=0"
+            " WHERE target=? AND vault=? AND path=? AND seq<=?",
+            paths,
+        )
+    set_aside(db, done.target, done.vault, done.retry, done.upto)
+    return int(cursor.lastrowid or 0)
+
+
+def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[Retry], upto: int) -> None:
+    """Note failed attempts: the paths stay pending."""
+    db.executemany(
+        "UPDATE pending SET attempts=attempts+1, problem=?, not_before=?,"
+        " unsafe_since=CASE WHEN ? AND seq<=? THEN NULL ELSE unsafe_since END WHERE target=? AND vault=? AND path=?",
+        [(r.problem, r.not_before, r.content_safe, upto, target, vault, r.path) for r in retry],
+    )
+
+
+def _record_versions(db: sqlite3.Connection, done: Acknowledgement) -> None:
+    now, number = time.time_ns(), int(db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
+    versions: list[tuple[object, ...]] = []
+    bindings: list[tuple[object, ...]] = []
+    folders: dict[bytes, int | None] = {}
+
+    def add(path: bytes, state: str, size: int, mtime: int, sha256: bytes | None) -> int:
+        versions.append(
+            (number + len(versions) + 1, done.vault, path, state, size, mtime, sha256, done.change_set, now)
+        )
+        return number + len(versions)
+
+    for bound in done.bound:
+        if bound.sha256 is None:
+            continue
+        where, name = catalog.split(bound.path)
+        if where not in folders:
+            folders[where] = catalog.folder_id(db, done.vault, where)
+        seen = bound.stat
+        key = (folders[where], name, seen.inode, seen.size, seen.mtime, seen.ctime)
+        recorded = db.execute(
+            "SELECT version FROM file WHERE dir=? AND name=? AND inode=? AND size=? AND mtime=? AND ctime=?"
+            " AND sha256=? AND version IS NOT NULL",
+            (*key, bound.sha256),
+        ).fetchone()
+        if recorded is not None:
+            continue  # another target has this very version already
+        bindings.append((bound.sha256, add(bound.path, "bound", seen.size, seen.mtime, bound.sha256), *key))
+    for moving in done.in_motion:
+        add(moving.path, "in-motion", moving.stat.size, moving.stat.mtime, moving.sha256)
+    for path in done.deleted:
+        last = db.execute(
+            "SELECT state FROM version WHERE vault=? AND path=? ORDER BY number DESC LIMIT 1", (done.vault, path)
+        ).fetchone()
+        if last is not None and last[0] != "deleted":
+            add(path, "deleted", 0, 0, None)
+    db.executemany("INSERT INTO version VALUES(?,?,?,?,?,?,?,?,?)", versions)
+    db.executemany(
+        "UPDATE file SET sha256=?, version=? WHERE dir=? AND name=? AND inode=? AND size=? AND mtime=? AND ctime=?",
+        bindings,
+    )

@@ -1,0 +1,110 @@
+"""What each vault looked like when it was last seen: the side that a reconcile scan compares with.
+
+The catalog is only ever changed together with the backlog (see ``Store.observe``): what it holds is either pending or
+protected.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vaultd.model import FileKind, Stat
+from vaultd.names import parent
+
+COLUMNS = "kind, inode, size, mtime, ctime, mode, uid, gid"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A path as last seen, with the hash bound to exactly that state (None: not bound yet)."""
+
+    stat: Stat
+    sha256: bytes | None
+    version: int | None
+
+
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """Directory and name under which a path is kept; the vault's folder itself is (b"", b"")."""
+    folder = parent(path)
+    return folder, path[len(folder) + 1 :] if folder else path
+
+
+def stat_of(row: tuple[object, ...]) -> Stat:
+    """A Stat from the eight columns in the order of ``COLUMNS``."""
+    return Stat(FileKind(row[0]), *row[1:8])  # type: ignore[arg-type]
+
+
+def folder_id(db: sqlite3.Connection, vault: int, path: bytes) -> int | None:
+    """The number of a directory, None when the catalog does not have it."""
+    row = db.execute("SELECT id FROM dir WHERE vault=? AND path=?", (vault, path)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def make_folder_id(db: sqlite3.Connection, vault: int, path: bytes) -> int:
+    """The number of a directory, made when it is new."""
+    found = folder_id(db, vault, path)
+    if found is not None:
+        return found
+    return int(db.execute("INSERT INTO dir(vault, path) VALUES(?, ?) RETURNING id", (vault, path)).fetchone()[0])
+
+
+def get(db: sqlite3.Connection, vault: int, path: bytes) -> Entry | None:
+    """What is known of a path."""
+    folder, name = split(path)
+    row = db.execute(
+        f"SELECT {COLUMNS}, sha256, version FROM file"
+        " WHERE dir=(SELECT id FROM dir WHERE vault=? AND path=?) AND name=?",
+        (vault, folder, name),
+    ).fetchone()
+    return None if row is None else Entry(stat_of(row), row[8], row[9])
+
+
+def put(db: sqlite3.Connection, folder: int, name: bytes, seen: Stat) -> None:
+    """Keep what was seen; a hash stays only while inode, size, mtime and ctime stay."""
+    db.execute(
+        "INSERT INTO file(dir, name, kind, inode, size, mtime, ctime, mode, uid, gid) VALUES(?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT(dir, name) DO UPDATE SET"
+        " sha256=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
+        "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN sha256 END,"
+        " version=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
+        "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN version END,"
+        " kind=excluded.kind, inode=excluded.inode, size=excluded.size, mtime=excluded.mtime, ctime=excluded.ctime,"
+        " mode=excluded.mode, uid=excluded.uid, gid=excluded.gid",
+        (
+            folder, name, seen.kind.value, seen.inode, seen.size, seen.mtime, seen.ctime, seen.mode, seen.uid, seen.gid,
+        ),
+    )  # fmt: skip
+
+
+def below(db: sqlite3.Connection, vault: int, path: bytes) -> Iterator[tuple[bytes, Stat]]:
+    """Every path known below a directory, with what was seen; the directory itself is not among them."""
+    for folder, folder_path in folders(db, vault, path):
+        prefix = folder_path + b"/" if folder_path else b""
+        for row in db.execute(f"SELECT {COLUMNS}, name FROM file WHERE dir=? AND name<>x''", (folder,)):
+            yield prefix + row[8], stat_of(row)
+
+
+def folders(db: sqlite3.Connection, vault: int, path: bytes) -> list[tuple[int, bytes]]:
+    """The directory and every directory below it: number and path, sorted by path."""
+    if not path:
+        rows = db.execute("SELECT id, path FROM dir WHERE vault=? ORDER BY path", (vault,)).fetchall()
+        return [(int(number), bytes(name)) for number, name in rows]
+    # "0" is the byte after "/": this range is exactly what starts with path + "/"
+    rows = db.execute(
+        "SELECT id, path FROM dir WHERE vault=? AND (path=? OR (path>=? AND path<?)) ORDER BY path",
+        (vault, path, path + b"/", path + b"0"),
+    ).fetchall()
+    return [(int(number), bytes(name)) for number, name in rows]
+
+
+def forget(db: sqlite3.Connection, vault: int, path: bytes) -> None:
+    """Take a path, and everything below it, out of the catalog."""
+    for folder, _path in folders(db, vault, path):
+        db.execute("DELETE FROM file WHERE dir=?", (folder,))
+        db.execute("DELETE FROM dir WHERE id=?", (folder,))
+    where, name = split(path)
+    db.execute(
+        "DELETE FROM file WHERE dir=(SELECT id FROM dir WHERE vault=? AND path=?) AND name=?", (vault, where, name)
+    )

@@ -1,0 +1,121 @@
+"""What is not off-site yet: per target, vault and path.
+
+A row has two grades. While ``unsafe_since`` is set, its content is in no snapshot on that target. When it is NULL the
+content is safe
+(by an express snapshot, or because there is none: a directory, a deletion) and only a full snapshot is still owed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vaultd.model import FileKind, Stat
+
+GONE = "-"
+CONTENT = (FileKind.FILE.value, FileKind.SYMLINK.value)
+
+UPSERT = (
+    "INSERT INTO pending(target, vault, path, seq, kind, size, since, unsafe_since) VALUES(?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(target, vault, path) DO UPDATE SET seq=excluded.seq, kind=excluded.kind, size=excluded.size,"
+    " unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
+    " THEN coalesce(unsafe_since, excluded.unsafe_since) END"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """One path that a target does not have as it is now. ``kind`` is a FileKind's letter, or "-" for gone."""
+
+    path: bytes
+    seq: int
+    kind: str
+    size: int
+    since: int
+    unsafe_since: int | None
+    attempts: int
+    not_before: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of a vault a target lacks.
+
+    ``files`` and ``bytes`` count content that is in no snapshot there and is due; ``owed`` counts every path that no
+    full snapshot has;
+    ``in_motion`` and ``unread`` those set aside with that problem. ``unsafe_since`` and ``since`` are the oldest of
+    each, or None.
+    """
+
+    files: int
+    bytes: int
+    owed: int
+    in_motion: int
+    unread: int
+    unsafe_since: int | None
+    since: int | None
+
+
+def mark(
+    db: sqlite3.Connection,
+    targets: Iterable[int],
+    vault: int,
+    seq: int,
+    now: int,
+    paths: Iterable[tuple[bytes, Stat | None]],
+) -> None:
+    """Set paths pending for each target; ``None`` means gone."""
+    targets = tuple(targets)
+    marks: list[tuple[object, ...]] = []
+    for path, seen in paths:
+        kind = GONE if seen is None else seen.kind.value
+        size = 0 if seen is None else seen.size
+        unsafe = now if kind in CONTENT else None
+        marks.extend((target, vault, path, seq, kind, size, now, unsafe) for target in targets)
+    db.executemany(UPSERT, marks)
+
+
+def rows(
+    db: sqlite3.Connection,
+    target: int,
+    vault: int,
+    *,
+    upto: int,
+    unsafe: bool,
+    due: int | None,
+    limit: int,
+    after: bytes = b"",
+) -> list[PendingRow]:
+    """Rows up to a sequence number: content not safe, oldest first (``unsafe``), or all by path from ``after`` on."""
+    where = "target=? AND vault=? AND seq<=?"
+    values: list[object] = [target, vault, upto]
+    if due is not None:
+        where += " AND not_before<=?"
+        values.append(due)
+    if unsafe:
+        where += " AND unsafe_since IS NOT NULL"
+        order = "unsafe_since, seq, path"
+    else:
+        where += " AND path>?" if after else " AND path>=?"
+        values.append(after)
+        order = "path"
+    query = (
+        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
+        f" WHERE {where} ORDER BY {order} LIMIT ?"
+    )
+    return [PendingRow(*row) for row in db.execute(query, (*values, limit))]
+
+
+def backlog(db: sqlite3.Connection, target: int, vault: int, now: int) -> Backlog:
+    """How much of a vault a target lacks now."""
+    row = db.execute(
+        "SELECT count(*) FILTER (WHERE unsafe_since IS NOT NULL AND not_before<=?1),"
+        " coalesce(sum(size) FILTER (WHERE unsafe_since IS NOT NULL AND not_before<=?1), 0), count(*),"
+        " count(*) FILTER (WHERE problem='in-motion'), count(*) FILTER (WHERE problem='unread'),"
+        " min(unsafe_since) FILTER (WHERE problem IS NULL), min(since) FILTER (WHERE problem IS NULL)"
+        " FROM pending WHERE target=?2 AND vault=?3",
+        (now, target, vault),
+    ).fetchone()
+    return Backlog(*row)

@@ -1,0 +1,91 @@
+"""The tables, and how an older database becomes this version.
+
+All times are nanoseconds since 1970 by the host's clock; order never depends on them but on ``seq`` and ``number``,
+which only grow. Paths are bytes relative to the vault's folder; ``file`` holds every entry of every directory,
+directories too, and the vault's folder itself under the empty name.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+MIGRATIONS: dict[int, str] = {
+    1: """
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    INSERT INTO meta VALUES('seq', '0');
+
+    CREATE TABLE vault(
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+        files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+        complete_as_of INTEGER,          -- start of the last whole reconcile scan that ended well
+        accepted INTEGER NOT NULL DEFAULT 0  -- the operator said that an emptied folder or a missing mount is meant
+    );
+    CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, repository TEXT);
+
+    CREATE TABLE dir(id INTEGER PRIMARY KEY, vault INTEGER NOT NULL, path BLOB NOT NULL, UNIQUE(vault, path));
+    CREATE TABLE file(
+        dir INTEGER NOT NULL, name BLOB NOT NULL, kind TEXT NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
+        mode INTEGER NOT NULL, uid INTEGER NOT NULL, gid INTEGER NOT NULL,
+        sha256 BLOB,                     -- of exactly this inode, size, mtime and ctime; NULL while not bound
+        version INTEGER,                 -- the version record of that hash
+        PRIMARY KEY(dir, name)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE pending(
+        target INTEGER NOT NULL, vault INTEGER NOT NULL, path BLOB NOT NULL,
+        seq INTEGER NOT NULL,            -- grows with every change; acknowledging up to one leaves younger changes
+        kind TEXT NOT NULL,              -- FileKind, or '-' for gone
+        size INTEGER NOT NULL,
+        since INTEGER NOT NULL,          -- first change that no full snapshot has
+        unsafe_since INTEGER,            -- first change of content that no snapshot has; NULL: content is safe
+        attempts INTEGER NOT NULL DEFAULT 0, -- how often a snapshot had it but the binding failed
+        not_before INTEGER NOT NULL DEFAULT 0,
+        problem TEXT,                    -- 'in-motion', 'unread'
+        PRIMARY KEY(target, vault, path)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE run(
+        id TEXT PRIMARY KEY,             -- change-set id
+        target INTEGER NOT NULL, vault INTEGER NOT NULL, kind TEXT NOT NULL,
+        state TEXT NOT NULL,             -- 'running', 'done', 'partial', 'failed', 'unclaimed'
+        pid INTEGER, start_time INTEGER, boot_id TEXT,
+        started INTEGER NOT NULL, finished INTEGER, seconds REAL,
+        files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, sent INTEGER NOT NULL DEFAULT 0,
+        error TEXT
+    );
+    CREATE INDEX run_by_target ON run(target, started);
+
+    CREATE TABLE snapshot(
+        number INTEGER PRIMARY KEY AUTOINCREMENT, change_set TEXT NOT NULL, snapshot TEXT NOT NULL,
+        target INTEGER NOT NULL, vault INTEGER NOT NULL, kind TEXT NOT NULL,
+        time INTEGER NOT NULL,           -- as restic has it
+        acknowledged INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        versions_to INTEGER NOT NULL,    -- version records up to this number were known when it was acknowledged
+        exceptions INTEGER NOT NULL DEFAULT 0, -- paths that are in it unread, unconfirmed or in motion
+        dump TEXT, digest BLOB
+    );
+    CREATE INDEX snapshot_by_series ON snapshot(target, vault, kind, number);
+
+    CREATE TABLE version(
+        number INTEGER PRIMARY KEY AUTOINCREMENT, vault INTEGER NOT NULL, path BLOB NOT NULL,
+        state TEXT NOT NULL,             -- 'bound', 'in-motion' (hash of what restic stored), 'deleted'
+        size INTEGER NOT NULL, mtime INTEGER NOT NULL, sha256 BLOB,
+        change_set TEXT NOT NULL, recorded INTEGER NOT NULL
+    );
+    CREATE INDEX version_by_path ON version(vault, path, number);
+
+    CREATE TABLE mount(
+        vault INTEGER NOT NULL, path BLOB NOT NULL, identity TEXT NOT NULL, PRIMARY KEY(vault, path)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE alert(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, code TEXT NOT NULL,
+        vault TEXT NOT NULL DEFAULT '', target TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '{}', raised INTEGER NOT NULL, seen INTEGER NOT NULL,
+        times INTEGER NOT NULL DEFAULT 1,
+        cleared INTEGER, acknowledged INTEGER, acknowledged_by TEXT
+    );
+    CREATE UNIQUE INDEX alert_open ON alert(code, vault, target) WHERE cleared IS NULL;
+    """,
+}
