@@ -1,0 +1,203 @@
+"""The alerts: code, severity, and text that is made where it is shown, in the reader's language.
+
+The store keeps a code and a detail (JSON) only. The words in braces are the keys of that detail, beside ``vault`` and
+``target``; a key that is missing shows as "?". Keys that end in ``bytes``, ``seconds`` or ``share`` are numbers and are
+shown as a size, a duration and a percentage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vaultd import units
+from vaultd.i18n import N_, _
+
+
+class Severity(StrEnum):
+    """How bad it is.
+
+    Critical: something is not protected and stays so until a person acts. Warning: protection is at risk or late.
+    Notice: protection goes on, and somebody should know.
+    """
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One code of the table. ``text`` and ``hint`` are msgids."""
+
+    severity: Severity
+    text: str
+    hint: str
+
+
+_C, _W, _I = Severity.CRITICAL, Severity.WARNING, Severity.NOTICE
+
+KINDS: dict[str, Kind] = {
+    # The vault's folder
+    "vault-missing": Kind(
+        _C, N_("the folder {path} of vault {vault} is gone: no snapshot is made of it, the old ones stay"),
+        N_("mount or recreate it; if it is meant, take the vault out of the configuration"),
+    ),
+    "vault-emptied": Kind(
+        _C, N_("the folder {path} of vault {vault} is suddenly empty: no snapshot is made of it, the old ones stay"),
+        N_("is its file system mounted? If it is meant: vaultd backup {vault} --accept-empty"),
+    ),
+    "vault-replaced": Kind(
+        _C, N_("the folder {path} of vault {vault} has become something else: no snapshot is made of it"),
+        N_("put the folder back, or change the path in the configuration"),
+    ),
+    "vault-unreadable": Kind(
+        _C, N_("the folder {path} of vault {vault} cannot be read: {error}"),
+        N_("the daemon must be able to read everything in it: see vaultd doctor"),
+    ),
+    "mount-missing": Kind(
+        _C, N_("the file system mounted at {path} in vault {vault} is gone or is another one: "
+               "nothing beneath counts as deleted"),
+        N_("mount it again; if it is meant: vaultd backup {vault} --accept-empty"),
+    ),
+    "mass-change": Kind(
+        _C, N_("{changed} of {files} files of vault {vault} were changed or deleted at once: protection goes on, "
+               "but no old snapshot is forgotten"),
+        N_("find out who did it. If it is meant: vaultd alert ack NUMBER; "
+           "if not: vaultd restore {vault} --at a moment before it"),
+    ),
+    "unread-files": Kind(
+        _W, N_("{files} files of vault {vault} could not be read: they are not at target {target}"),
+        N_("see the list with vaultd status {vault}; mend permissions or the disk"),
+    ),
+    "in-motion": Kind(
+        _I, N_("{files} files of vault {vault} are written to all the time: they are protected as they were at one "
+               "moment, and again no more often than the objective says"),
+        N_("for a database, name a dump command in the configuration ([[vault.dump]])"),
+    ),
+    "dump-failed": Kind(
+        _C, N_("the dump {name} of vault {vault} failed: {error}"),
+        N_("run its command by hand as the daemon's user"),
+    ),
+    "overdue": Kind(
+        _C, N_("vault {vault} is overdue at target {target}: its oldest unprotected change is {seconds} old, "
+               "the objective is {objective_seconds}"),
+        N_("see vaultd status, and the other alerts for the cause"),
+    ),
+    # The target
+    "target-unreachable": Kind(
+        _W, N_("target {target} does not answer: {error}"),
+        N_("changes are kept and sent when it returns; try vaultd target check {target}"),
+    ),
+    "host-key": Kind(
+        _C, N_("the server of target {target} shows a host key that is not the one you confirmed: not connected"),
+        N_("ask its administrator for the new fingerprint; only if it is the same: vaultd target trust {target}"),
+    ),
+    "authentication": Kind(
+        _C, N_("target {target} refuses us: {error}"),
+        N_("check the user, the key and the repository password: vaultd target check {target}"),
+    ),
+    "repository-missing": Kind(
+        _C, N_("target {target} holds no repository where there was one"),
+        N_("is its disk mounted? To begin anew there: vaultd init --target {target}"),
+    ),
+    "repository-foreign": Kind(
+        _C, N_("the repository at target {target} is another one than before: nothing is written to it"),
+        N_("check the path of the target; if it is meant, see docs/repository.md"),
+    ),
+    "repository-locked": Kind(
+        _W, N_("the repository at target {target} is locked by {owner}"),
+        N_("wait for it to end; only a lock of our own dead run is lifted by vaultd"),
+    ),
+    "repository-damaged": Kind(
+        _C, N_("the repository at target {target} is damaged: {error}"),
+        N_("keep the other targets, and see docs/repository.md"),
+    ),
+    "target-full": Kind(
+        _C, N_("target {target} is full: {error}"),
+        N_("make room there or apply retention; changes are kept and sent afterwards"),
+    ),
+    "target-read-only": Kind(
+        _C, N_("target {target} cannot be written to: {error}"),
+        N_("check permissions and the mount options of the file system there"),
+    ),
+    # The watch
+    "watch-limit": Kind(
+        _W, N_("the kernel's limit of watched folders is reached in vault {vault}: "
+               "changes are found by scanning, later than they could be"),
+        N_("raise fs.inotify.max_user_watches, see vaultd doctor"),
+    ),
+    "watch-overflow": Kind(
+        _I, N_("more changes at once in vault {vault} than the kernel's queue holds: the vault is scanned"),
+        N_("raise fs.inotify.max_queued_events, see vaultd doctor"),
+    ),
+    "watch-dead": Kind(
+        _W, N_("the watch of vault {vault} does not see changes any more: the vault is scanned instead"),
+        N_("restart the daemon; if it comes again, set poll = true for the vault"),
+    ),
+    # The host
+    "clock-backwards": Kind(
+        _W, N_("the clock was set back by {seconds}: the order of snapshots is kept, their times are not true"),
+        N_("check the time service of this host"),
+    ),
+    "restic": Kind(_C, N_("restic failed: {error}"), N_("see vaultd doctor")),
+    "state": Kind(
+        _C, N_("the state folder cannot be used: {error}"), N_("check its disk and permissions, see vaultd doctor")
+    ),
+    "state-full": Kind(
+        _C, N_("the disk of the state folder is almost full: {free_bytes} left"), N_("make room on it")
+    ),
+    "internal": Kind(
+        _C, N_("something failed inside vaultd: {error}"),
+        N_("this is a bug: report it with the log (journalctl -u vaultd)")
+    ),
+}  # fmt: skip
+
+
+def severity(code: str) -> Severity:
+    """How bad; an unknown code (of a newer vaultd) counts as a warning."""
+    kind = KINDS.get(code)
+    return Severity.WARNING if kind is None else kind.severity
+
+
+def text(code: str, vault: str, target: str, detail: Mapping[str, object]) -> str:
+    """What happened, in the chosen language."""
+    kind = KINDS.get(code)
+    if kind is None:
+        known = ", ".join(f"{key}={value}" for key, value in detail.items())
+        return _("alert {code}: {detail}").format(code=code, detail=known or "-")
+    return _fill(kind.text, vault, target, detail)
+
+
+def hint(code: str, vault: str, target: str, detail: Mapping[str, object]) -> str:
+    """What to do, in the chosen language; empty for an unknown code."""
+    kind = KINDS.get(code)
+    return _fill(kind.hint, vault, target, detail) if kind else ""
+
+
+class _Shown(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _fill(message: str, vault: str, target: str, detail: Mapping[str, object]) -> str:
+    shown = _Shown({key: _show(key, value) for key, value in detail.items()})
+    if vault:
+        shown["vault"] = vault
+    if target:
+        shown["target"] = target
+    return _(message).format_map(shown)
+
+
+def _show(key: str, value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if key.endswith("bytes"):
+            return units.size(value)
+        if key.endswith("seconds"):
+            return units.duration(value)
+        if key.endswith("share"):
+            return f"{value:.0%}"
+        if isinstance(value, int):
+            return units.number(value)
+    return str(value)
