@@ -54,4 +54,5 @@ lock: ## pin the packages of .ci/*.in anew, with hashes
 
 clean: ## remove what setup and the tests made in this checkout
 	@rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find vaultd tests -name '*.mo' -delete -o -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@find vaultd tests -name '*.mo' -delete
+	@find vaultd tests -name __pycache__ -prune -exec rm -rf {} +
