@@ -1,0 +1,148 @@
+"""Processes as /proc shows them: telling a process from a later one of the same number, finding all of a run, ending them.
+
+A *run* is restic with its children (ssh, a dump command). restic puts ssh into a process group of its own, so the group
+is not enough: a run is everything in the session that its leader opened, and everything whose environment carries the
+run's marker (``VAULTD_RUN``), which children inherit even where they open another session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaultd.errors import ResticError
+from vaultd.i18n import _
+
+MARKER = "VAULTD_RUN"
+TERM_GRACE = 5.0
+KILL_GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcStat:
+    """What /proc/PID/stat says. ``start`` and ``cpu`` are clock ticks (start: since boot; cpu: user and system)."""
+
+    state: str
+    session: int
+    cpu: int
+    start: int
+
+
+def read_stat(pid: int) -> ProcStat | None:
+    """The process's state, or None when there is none of this number."""
+    try:
+        raw = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = raw[raw.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
+    return ProcStat(
+        fields[0].decode("ascii"), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19])
+    )  # fmt: skip
+
+
+def process_start(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None when it is gone. With the boot id it names a process."""
+    found = read_stat(pid)
+    return None if found is None or found.state in "ZX" else found.start
+
+
+def boot_id() -> str:
+    """The kernel's identifier of this boot: process numbers of another boot mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def _all_pids() -> Iterator[int]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            yield int(name)
+
+
+def _has_marker(pid: int, wanted: bytes) -> bool:
+    try:
+        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
+def members(session: int, marker: str, *, owned: bool = True) -> list[int]:
+    """The living processes of a run, zombies left out.
+
+    ``owned``: the session's number is certainly the run's (its leader lives, or is our own child), so that being in the
+    session is enough; else a process must carry the marker too, since numbers are used again.
+    """
+    wanted = f"{MARKER}={marker}".encode()
+    found = []
+    for pid in _all_pids():
+        stat = read_stat(pid)
+        if stat is None or stat.state in "ZX" or pid == os.getpid():
+            continue
+        if (owned and stat.session == session) or (marker and _has_marker(pid, wanted)):
+            found.append(pid)
+    return found
+
+
+def io_and_cpu(session: int) -> tuple[int, int]:
+    """Bytes read and written (files, pipes and sockets) and clock ticks used by the living members of a session."""
+    bytes_moved = ticks = 0
+    for pid in _all_pids():
+        stat = read_stat(pid)
+        if stat is None or stat.session != session:
+            continue
+        ticks += stat.cpu
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            for line in Path(f"/proc/{pid}/io").read_bytes().splitlines():
+                if line.startswith((b"rchar:", b"wchar:")):
+                    bytes_moved += int(line.split()[1])
+    return bytes_moved, ticks
+
+
+def send(pids: list[int], number: signal.Signals) -> None:
+    """Signal each process; one that is gone is no error."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def end_leftover(pid: int, start_time: int, boot: str, marker: str) -> bool:
+    """End what is left of a run of an earlier vaultd process: True when something was found and is gone now.
+
+    ``pid``, ``start_time`` and ``boot`` are what ``Started`` was told and ``boot_id()`` at that time. Nothing is ended
+    that only happens to have the same number: the leader must have the same start time, other processes the marker.
+    Blocks for up to 15 s (call it in a thread). Raises ResticError when a process does not go.
+    """
+    if boot != boot_id():
+        return False
+    found = _of_run(pid, start_time, marker)
+    if not found:
+        return False
+    # The leader first and alone: restic takes its lock away through ssh, which must not die before it.
+    send([pid] if pid in found else found, signal.SIGTERM)
+    if _wait_gone(pid, start_time, marker, TERM_GRACE, None):
+        return True
+    if _wait_gone(pid, start_time, marker, KILL_GRACE, signal.SIGKILL):
+        return True
+    raise ResticError(
+        _("a restic run of an earlier vaultd process cannot be ended"),
+        _("process {pid} does not react to SIGKILL").format(pid=pid),
+        _("it probably hangs in a read from a dead disk or network file system; mend that, or restart the machine"),
+    )
+
+
+def _of_run(pid: int, start_time: int, marker: str) -> list[int]:
+    return members(pid, marker, owned=process_start(pid) == start_time)
+
+
+def _wait_gone(pid: int, start_time: int, marker: str, seconds: float, number: signal.Signals | None) -> bool:
+    deadline = time.monotonic() + seconds
+    while found := _of_run(pid, start_time, marker):
+        if time.monotonic() > deadline:
+            return False
+        if number is not None:
+            send(found, number)
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,325 @@
+"""Run restic: nothing of it runs before its start is on record, nothing of it is left when ``run`` returns or raises.
+
+The gate. A daemon that dies between spawning restic and recording it would leave a process that nobody knows. So a
+shell is spawned that waits for a word on its standard input, then ``exec``s restic under the same process number. The
+caller's ``started`` records number and start time in between; when this process dies first, the shell reads the end of
+file and goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vaultd.errors import ResticError
+from vaultd.i18n import _
+from vaultd.restic import proc
+from vaultd.restic.proc import boot_id, end_leftover, process_start
+
+__all__ = ["Finished", "Repository", "Started", "boot_id", "end_leftover", "environment", "process_start", "run"]
+
+log = logging.getLogger(__name__)
+
+Started = Callable[[int, int], None]
+"""Called with process number and start time (clock ticks since boot) before restic runs. Must have recorded them when it
+returns; when it raises, restic does not run."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+GATE = 'IFS= read -r word && [ "$word" = go ] && exec "$@" </dev/null; exit 124'
+STDERR_KEPT = 64 * 1024
+CHUNK = 64 * 1024
+LINE_KEPT = 16 * 1024 * 1024
+# Signs of life within one stall period. Less than this is only keep-alives of ssh and Go's timers.
+LIFE_BYTES = 64 * 1024
+LIFE_TICKS = os.sysconf("SC_CLK_TCK")  # one second of CPU
+
+_CLOCK = re.compile(rb'"seconds_(?:elapsed|remaining)":\d+,?')
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """How restic reaches a repository. The password is only ever named by its file.
+
+    ``url`` is restic's repository string; ``cache`` a folder of ours (also restic's HOME); ``options`` more global
+    arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` KiB/s; ``temp`` its TMPDIR.
+    """
+
+    url: str
+    password_file: Path
+    cache: Path
+    binary: str = "restic"
+    options: tuple[str, ...] = ()
+    key_hint: str | None = None
+    limit_upload: int | None = None
+    temp: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended. ``code`` is negative for a signal's number; ``stderr`` the last 64 KiB, control characters
+    replaced; ``stalled``: it showed no life and was killed; ``duration`` in seconds."""
+
+    code: int
+    stderr: str
+    stalled: bool
+    duration: float
+
+
+def environment(repository: Repository, marker: str) -> dict[str, str]:
+    """restic's whole environment, built from scratch: nothing of ours leaks in, and no secret is in it."""
+    values = {
+        "PATH": PATH,
+        "HOME": str(repository.cache.absolute()),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "RESTIC_REPOSITORY": repository.url,
+        "RESTIC_PASSWORD_FILE": str(repository.password_file.absolute()),
+        "RESTIC_CACHE_DIR": str(repository.cache.absolute()),
+        "RESTIC_PROGRESS_FPS": "2",
+        proc.MARKER: marker,
+    }
+    if repository.temp is not None:
+        values["TMPDIR"] = str(repository.temp)
+    if repository.key_hint:
+        values["RESTIC_KEY_HINT"] = repository.key_hint
+    return values
+
+
+def find_binary(binary: str) -> str:
+    """The absolute path of the restic program. Raises ResticError when there is none."""
+    found = shutil.which(binary)
+    if found is None:
+        raise ResticError(
+            _("restic cannot be run"),
+            _("there is no program {name}").format(name=binary),
+            _("install restic 0.18 or newer, or name its path in the configuration: restic, table [host]"),
+        )
+    return os.path.abspath(found)
+
+
+async def run(
+    repository: Repository,
+    args: Sequence[str | bytes],
+    *,
+    marker: str = "",
+    on_line: Callable[[bytes], None] | None = None,
+    on_error_line: Callable[[bytes], None] | None = None,
+    stdout_to: Callable[[bytes], None] | None = None,
+    started: Started | None = None,
+    stall: float | None = None,
+) -> Finished:
+    """Run restic to its end. Its exit code is in the result, never an exception (see ``exit.error_of``).
+
+    ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
+    stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not new),
+    I/O or CPU time of restic and its children after which all are killed.
+
+    When the task is cancelled or a callback raises, restic is asked to end (it then lifts its lock), after 5 s killed,
+    and in any case gone before the exception leaves here; cancel once more to kill it at once.
+    """
+    limit = () if repository.limit_upload is None else ("--limit-upload", str(repository.limit_upload))
+    command: list[str | bytes] = [find_binary(repository.binary), *repository.options, *limit, *args]
+    one = _Run(marker, on_line, on_error_line, stdout_to)
+    try:
+        one.spawn(command, environment(repository, marker), started)
+        await one.follow(stall)
+    except BaseException:
+        await one.end()
+        raise
+    return Finished(one.code, one.kept_stderr(), one.stalled, time.monotonic() - one.begun)
+
+
+@dataclass(slots=True)
+class _Run:
+    marker: str
+    on_line: Callable[[bytes], None] | None
+    on_error_line: Callable[[bytes], None] | None
+    stdout_to: Callable[[bytes], None] | None
+    begun: float = field(default_factory=time.monotonic)
+    stalled: bool = False
+    child: subprocess.Popen[bytes] | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    tail: bytearray = field(default_factory=bytearray)
+    bytes_out: int = 0
+    alive_at: float = 0.0
+    last_line: bytes = b""
+
+    @property
+    def code(self) -> int:
+        assert self.child is not None and self.child.returncode is not None  # noqa: S101
+        return self.child.returncode
+
+    def spawn(self, command: list[str | bytes], env: dict[str, str], started: Started | None) -> None:
+        gate, opener = os.pipe()
+        try:
+            self.child = subprocess.Popen(
+                ["/bin/sh", "-c", GATE, "restic-gate", *command],
+                stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=env, cwd="/", start_new_session=True,
+            )  # fmt: skip
+            self._notice_exit(self.child.pid)
+            if started is not None:
+                started(self.child.pid, process_start(self.child.pid) or 0)
+            os.write(opener, b"go\n")
+        finally:
+            os.close(gate)
+            os.close(opener)
+
+    def _notice_exit(self, pid: int) -> None:
+        # A pidfd tells of the leader's exit even while a child of it still holds the pipes open.
+        loop, handle = asyncio.get_running_loop(), os.pidfd_open(pid)
+
+        def exited() -> None:
+            loop.remove_reader(handle)
+            os.close(handle)
+            self.gone.set()
+
+        loop.add_reader(handle, exited)
+
+    async def follow(self, stall: float | None) -> None:
+        child = self.child
+        assert child is not None and child.stdout is not None and child.stderr is not None  # noqa: S101
+        self.alive_at = time.monotonic()
+        readers = [
+            asyncio.create_task(self._read(child.stdout, self.stdout_to, self.on_line)),
+            asyncio.create_task(self._read(child.stderr, self._keep, self.on_error_line)),
+        ]
+        tasks = [*readers, asyncio.create_task(self._finish(readers))]
+        if stall is not None:
+            tasks.append(asyncio.create_task(self._watch(stall)))
+        try:
+            done, _waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _finish(self, readers: list[asyncio.Task[None]]) -> None:
+        await self.gone.wait()
+        # A child of restic that outlives it would keep the pipes open, and run on.
+        await asyncio.wait(readers, timeout=1.0)
+        await self._reap()
+
+    async def _reap(self) -> None:
+        """End the members that outlive the leader, then reap it: until then its number is nobody else's."""
+        assert self.child is not None  # noqa: S101
+        deadline = time.monotonic() + proc.KILL_GRACE
+        while self.child.returncode is None and self._kill_members() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        self.child.wait()
+
+    async def _read(
+        self,
+        pipe: object,
+        raw: Callable[[bytes], None] | None,
+        on_line: Callable[[bytes], None] | None,
+    ) -> None:
+        reader = asyncio.StreamReader(limit=CHUNK)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _unused = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+        rest = b""
+        try:
+            while chunk := await reader.read(CHUNK):
+                self.bytes_out += len(chunk)
+                if raw is not None:
+                    raw(chunk)
+                    self.alive_at = time.monotonic()
+                if on_line is None:
+                    continue
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._note(line)
+                    on_line(line)
+                if len(rest) > LINE_KEPT:
+                    raise ResticError(_("restic's output cannot be read"), _("a line of it is longer than 16 MiB"))
+            if rest and on_line is not None:
+                on_line(rest)
+        finally:
+            transport.close()
+
+    def _note(self, line: bytes) -> None:
+        # restic repeats its status twice a second even while the line hangs; only the seconds change.
+        without_clock = _CLOCK.sub(b"", line)
+        if without_clock != self.last_line:
+            self.last_line, self.alive_at = without_clock, time.monotonic()
+
+    def _keep(self, chunk: bytes) -> None:
+        self.tail += chunk
+        del self.tail[:-STDERR_KEPT]
+
+    def kept_stderr(self) -> str:
+        return _CONTROL.sub("\ufffd", self.tail.decode("utf-8", "replace"))
+
+    async def _watch(self, stall: float) -> None:
+        assert self.child is not None  # noqa: S101
+        moved = ticks = 0
+        while not self.gone.is_set():
+            now_moved, now_ticks = proc.io_and_cpu(self.child.pid)
+            now_moved -= self.bytes_out  # what restic writes to us is counted there too
+            if now_moved >= moved + LIFE_BYTES or now_ticks >= ticks + LIFE_TICKS:
+                moved, ticks, self.alive_at = now_moved, now_ticks, time.monotonic()
+            if time.monotonic() - self.alive_at > stall:
+                self.stalled = True
+                log.warning("restic (process %d) has shown no life for %.0f s: killed", self.child.pid, stall)
+                self._kill_members()
+                return
+            await self._gone_within(min(5.0, stall / 8))
+
+    def _kill_members(self) -> bool:
+        """Send SIGKILL to all of the run; False when there was none."""
+        assert self.child is not None  # noqa: S101
+        found = proc.members(self.child.pid, self.marker)
+        proc.send(found, signal.SIGKILL)
+        return bool(found)
+
+    async def end(self) -> None:
+        """Ask, then kill, then reap; a further cancellation kills at once. Never raises."""
+        if self.child is None:
+            return
+        ending = asyncio.create_task(self._end())
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                if self.child.returncode is None:
+                    self._kill_members()
+        self._close_pipes()
+
+    async def _end(self) -> None:
+        assert self.child is not None  # noqa: S101
+        # SIGTERM, to restic alone: SIGINT is ignored in what a shell has put into the background, and restic needs its
+        # ssh to take its lock away.
+        if not self.gone.is_set():
+            proc.send([self.child.pid], signal.SIGTERM)
+            proc.send([self.child.pid], signal.SIGCONT)
+        if not await self._gone_within(proc.TERM_GRACE):
+            self._kill_members()
+            if not await self._gone_within(proc.KILL_GRACE):
+                log.error("restic (process %d) does not react to SIGKILL", self.child.pid)
+                return
+        await self._reap()
+
+    async def _gone_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self.gone.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _close_pipes(self) -> None:
+        assert self.child is not None  # noqa: S101
+        for pipe in (self.child.stdout, self.child.stderr):
+            if pipe is not None:
+                pipe.close()
