@@ -1,7 +1,7 @@
 """vaultd.toml: the models of its tables, reading it with every fault named, and checking the vaults' folders.
 
 The names load on first use: pydantic takes longer to import than `vaultd status` may take as a whole, and the command
-line needs just ``vaultd.config.endpoint`` to find the daemon.
+line finds the daemon by ``vaultd.places``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vaultd.config.endpoint import DEFAULT_FILE, find_socket
+    from vaultd.config.endpoint import DEFAULT_FILE
     from vaultd.config.faults import ConfigFaults, Fault
     from vaultd.config.folders import check_folders
     from vaultd.config.model import (
@@ -38,13 +38,11 @@ __all__ = [
     "TargetConfig",
     "VaultConfig",
     "check_folders",
-    "find_socket",
     "load",
 ]
 
 _HOME = {
     "DEFAULT_FILE": "endpoint",
-    "find_socket": "endpoint",
     "ConfigFaults": "faults",
     "Fault": "faults",
     "check_folders": "folders",

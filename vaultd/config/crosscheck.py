@@ -90,8 +90,11 @@ def _target_names(
         used |= here
     if not targets and not isinstance(document.get("target"), (dict, str)):
         yield ("target",), _("no [[target]]"), _("at least one [[target]]: a place off-site")
+    # Without a vault the file serves to restore on a new machine; a vault whose targets are no list may mean any.
+    if not vaults or any(not isinstance(vault.get("targets"), list) for _index, vault in vaults):
+        return
     for name, index in known.items():
-        if vaults and name not in used:  # without a vault the file serves to restore on a new machine
+        if name not in used:
             allowed = _("a target that at least one vault names in its targets")
             yield ("target", index, "name"), shown(name), allowed
 

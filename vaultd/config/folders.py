@@ -53,7 +53,7 @@ def _folder_problem(vault: VaultConfig) -> tuple[str, str] | None:
     real = os.path.realpath(path)
     if not os.path.lexists(path):
         return shown(str(path)), _("a folder that exists; nothing is there")
-    if real != str(path):
+    if real != str(path) or os.path.islink(path):  # a link that leads to itself is its own realpath
         if not os.path.exists(real):
             return shown(str(path)), _("a folder itself, not a symbolic link (this one leads nowhere)")
         allowed = _("the folder itself, not a way through a symbolic link or ..: {path}")

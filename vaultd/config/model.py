@@ -12,10 +12,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from vaultd.config.duration import seconds
+from vaultd.config.duration import seconds, text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.errors import ConfigError
 from vaultd.i18n import _
@@ -48,10 +48,10 @@ def _name(value: Any) -> str:
 def _absolute_path(value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         refuse(_("an absolute path, such as {example}").format(example='"/srv/records"'))
-    text = os.fspath(value)
-    if not text.startswith("/") or not _one_line(text):
+    path = os.fspath(value)
+    if not path.startswith("/") or not _one_line(path):
         refuse(_("an absolute path on one line, such as {example}").format(example='"/srv/records"'))
-    return Path("/" + text.lstrip("/"))
+    return Path("/" + path.lstrip("/"))
 
 
 def _duration(value: Any) -> float:
@@ -115,8 +115,8 @@ def _command(value: Any) -> list[str]:
     return value
 
 
-def _one_line(text: str) -> bool:
-    return not any(character < " " or character == "\x7f" for character in text)
+def _one_line(value: str) -> bool:
+    return not any(character < " " or character == "\x7f" for character in value)
 
 
 Name = Annotated[str, BeforeValidator(_name)]
@@ -194,18 +194,20 @@ class VaultConfig(_Table):
     targets: Annotated[list[Name], Field(min_length=1)]
     objective: PositiveDuration = 900
     settle: Duration = 2
-    max_delay: PositiveDuration = 10
+    max_delay: PositiveDuration = Field(default=10, validate_default=True)
     reconcile: PositiveDuration = 3600
     poll: bool | None = None
     mass_change_share: Share = 0.3
     mass_change_files: Annotated[int, Field(ge=1)] = 200
     dump: list[DumpConfig] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _delays(self) -> VaultConfig:
-        if self.max_delay < self.settle:
-            refuse(_("max_delay not shorter than settle"))
-        return self
+    @field_validator("max_delay")
+    @classmethod
+    def _not_before_settled(cls, max_delay: float, info: ValidationInfo) -> float:
+        settle = info.data.get("settle", 0)
+        if max_delay < settle:
+            refuse(_("a duration not shorter than settle, {settle}").format(settle=text(settle)))
+        return max_delay
 
 
 class ControlConfig(_Table):

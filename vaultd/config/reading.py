@@ -173,7 +173,7 @@ def _allowed(detail: ErrorDetails) -> str:
         return _(_TYPES[kind])
     if kind in _LIMITS:
         name, text = _LIMITS[kind]
-        return _(text).format(number=context[name])
+        return _(text).format(number=f"{context[name]:g}")
     if kind == "literal_error":
         return ", ".join(f'"{name}"' for name in CLASSIFICATIONS)
     if kind == "list_type":
