@@ -28,6 +28,16 @@ class Places:
     socket: Path
     raw: dict[str, Any]
 
+    @property
+    def database(self) -> Path:
+        """The state database."""
+        return database(self.state)
+
+
+def database(state: Path) -> Path:
+    """The state database in a state folder."""
+    return state / "state.db"
+
 
 def locate(file: Path) -> Places:
     """Read the few values. Raises ConfigError when the file is missing, unreadable, or does not say them properly."""

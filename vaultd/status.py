@@ -220,7 +220,7 @@ def _snapshot(row: SnapshotRow | None) -> dict[str, Any] | None:
         return None
     return {
         "snapshot": row.snapshot, "change_set": row.change_set, "time": units.rfc3339(row.time),
-        "acknowledged": units.rfc3339(row.acknowledged), "files": row.files, "bytes": row.size,
+        "acknowledged": units.rfc3339(row.acknowledged), "files": row.files, "bytes": row.total,
         "exceptions": row.exceptions,
     }  # fmt: skip
 

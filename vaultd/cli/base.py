@@ -118,14 +118,14 @@ class _Translated(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The description, paragraph by paragraph."""
-        for part in (self.help or "").split("\n\n"):
+        for part in _(self.help or "").split("\n\n"):
             formatter.write_paragraph()
             with formatter.indentation():
-                formatter.write_text(_(part))
+                formatter.write_text(part)
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """The first sentence of the help."""
-        return _(self.short_help or (self.help or "").split("\n\n")[0])
+        """The first paragraph of the help."""
+        return _(self.short_help or self.help or "").partition("\n\n")[0]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The parameters with their help in the chosen language."""

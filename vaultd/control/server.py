@@ -163,7 +163,14 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.up = asyncio.Event()
         self.end = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -180,27 +187,24 @@ async def serving(service: Service, path: Path, group: str | None = None) -> Asy
     number = group_number(group)
     listening = bind(path, number)
     made = os.lstat(path)
-    task: asyncio.Task[None] | None = None
+    server = _Server(_config(Api(service, Policy(os.getegid() if number is None else number)).app()))
+    task = asyncio.create_task(server.serve([listening]), name="control")
+    task.add_done_callback(_ended)
     try:
-        server = _Server(_config(Api(service, Policy(os.getegid() if number is None else number)).app()))
-        task = asyncio.create_task(server.serve([listening]), name="control")
-        while not server.started and not task.done():
-            await asyncio.sleep(0.005)
-        if task.done():
-            task.result()
-            raise StateError(_("control socket {path}").format(path=display(path)), _("the server did not start"))
+        await server.up.wait()
         log.info("control socket %s is open", path)
         yield
-        server.end.set()
-        server.should_exit = True
-        await task
     finally:
-        if task is not None and not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        server.should_exit = True
+        server.end.set()
+        await asyncio.wait([task])
         listening.close()
         _remove(path, made)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("the control socket's server failed", exc_info=task.exception())
 
 
 def _config(app: Any) -> uvicorn.Config:

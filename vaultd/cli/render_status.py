@@ -1,0 +1,125 @@
+"""The status document as text for people."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from vaultd import alerts
+from vaultd.cli import progress
+from vaultd.cli.format import ago, duration, files, local, number, parse_rfc3339, size, table
+from vaultd.i18n import N_, _
+from vaultd.names import display
+
+STATES = {
+    "protected": N_("protected"), "in-motion": N_("in motion"), "pending": N_("on its way"),
+    "unread": N_("files unread"), "first-protection": N_("first protection"), "behind": N_("behind"),
+    "error": N_("error"), "unreachable": N_("unreachable"), "blocked": N_("blocked"),
+}  # fmt: skip
+
+CLASSIFICATIONS = {
+    "top-secret": N_("top secret"), "secret": N_("secret"), "confidential": N_("confidential"),
+    "internal": N_("internal"),
+}  # fmt: skip
+
+SEVERITIES = {"critical": N_("critical"), "warning": N_("warning"), "notice": N_("notice")}
+
+
+def render(found: dict[str, Any]) -> str:
+    """The whole document."""
+    now = time.time_ns()
+    parts = [_head(found)]
+    parts += [_vault(vault, now) for vault in found["vaults"]]
+    if not found["vaults"]:
+        parts.append(_("No vault is configured."))
+    retries = [target for target in found["targets"] if target["next_retry"]]
+    if retries:
+        parts.append("\n".join(_retry(target, now) for target in retries))
+    if found["progress"]:
+        parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
+    if found["alerts"]:
+        parts.append("\n".join([_("Alerts"), *(alert(one, now) for one in found["alerts"])]))
+    return "\n\n".join(parts)
+
+
+def _head(found: dict[str, Any]) -> str:
+    state = _(STATES.get(found["state"], found["state"]))
+    if found["daemon"]["running"]:
+        return _("{host}: {state}").format(host=found["host"], state=state)
+    return _("{host}: {state} as of {moment}; the daemon is not running, later changes are not seen").format(
+        host=found["host"], state=state, moment=local(parse_rfc3339(found["as_of"]))
+    )
+
+
+def _vault(vault: dict[str, Any], now: int) -> str:
+    secret = vault["classification"]
+    facts = [
+        display(vault["path"]), _(CLASSIFICATIONS.get(secret, secret)),
+        _("priority {priority}").format(priority=vault["priority"]), files(vault["files"]), size(vault["bytes"]),
+        _("objective {duration}").format(duration=duration(vault["objective"])),
+    ]  # fmt: skip
+    complete = vault["complete_as_of"]
+    facts.append(
+        _("complete as of {moment}").format(moment=ago(parse_rfc3339(complete), now)) if complete
+        else _("not yet scanned")
+    )  # fmt: skip
+    head = (
+        _("target"), _("state"), _("pending"), _("bytes"), _("lag"), _("last full"), _("last express"),
+    )  # fmt: skip
+    rows = [_row(target, now) for target in vault["targets"]]
+    notes = [note for target in vault["targets"] for note in _notes(target)]
+    body = table(head, rows, right=(2, 3, 4))
+    return "\n".join(
+        ["{}  {}".format(vault["name"], ", ".join(fact for fact in facts if fact)), *_indent(body), *notes]
+    )
+
+
+def _row(target: dict[str, Any], now: int) -> tuple[str, ...]:
+    return (
+        target["target"], _(STATES.get(target["state"], target["state"])), number(target["pending_files"]),
+        size(target["pending_bytes"]), duration(target["lag"]) if target["lag"] else "-",
+        _snapshot(target["last_full"], now), _snapshot(target["last_express"], now),
+    )  # fmt: skip
+
+
+def _notes(target: dict[str, Any]) -> list[str]:
+    notes = []
+    if target["unread"]:
+        text = _("  {target}: {files} could not be read")
+        notes.append(text.format(target=target["target"], files=files(target["unread"])))
+    if target["in_motion"]:
+        text = _("  {target}: {files} in motion, an older moment of them is there")
+        notes.append(text.format(target=target["target"], files=files(target["in_motion"])))
+    return notes
+
+
+def _retry(target: dict[str, Any], now: int) -> str:
+    left = max(0, parse_rfc3339(target["next_retry"]) - now) / 1e9
+    return _("Target {name}: next attempt in {duration}").format(name=target["name"], duration=duration(left))
+
+
+def _snapshot(found: dict[str, Any] | None, now: int) -> str:
+    return ago(parse_rfc3339(found["time"]), now) if found else _("none")
+
+
+def _indent(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def alert(found: dict[str, Any], now: int) -> str:
+    """An alert: number, severity, age, text in the reader's language, and what to do."""
+    what = (found["code"], found["vault"], found["target"], found["detail"])
+    severity = _(SEVERITIES.get(found["severity"], found["severity"]))
+    lines = [
+        f"  {found['id']}  {severity}, {ago(parse_rfc3339(found['raised']), now)}: {alerts.text(*what)}",
+    ]
+    hint = alerts.hint(*what)
+    if hint and not found["cleared"]:
+        lines.append("     " + _("hint: {hint}").format(hint=hint))
+    if found["cleared"]:
+        lines.append("     " + _("over since {moment}").format(moment=local(parse_rfc3339(found["cleared"]))))
+    if found["acknowledged"]:
+        text = _("acknowledged by {who}, {moment}")
+        moment = local(parse_rfc3339(found["acknowledged"]))
+        lines.append("     " + text.format(who=found["acknowledged_by"], moment=moment))
+    return "\n".join(lines)
