@@ -58,7 +58,7 @@ CODES: dict[int, _Case] = {
     127: _Case(ResticError, N_("the program is gone"), N_("install restic 0.18 or newer")),
     130: _Case(ResticError, N_("restic was interrupted"), N_("it is run again by itself")),
 }
-"""Exit codes of restic >= 0.18 (126 and 127 are the gate's shell). Any other code is a failure in restic's own words."""
+"""Exit codes of restic >= 0.18 (126, 127: of the gate's shell). Any other code is a failure in restic's own words."""
 
 _UNREACHABLE_HINT = N_("check that the server runs and the line is up; it is tried again by itself")
 
@@ -69,7 +69,7 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         _Case(
             HostKeyError,
             N_("the server's host key has changed"),
-            N_("somebody may be in between: compare the fingerprint with the server's owner, then `vaultd target trust`"),
+            N_("somebody may be in between: ask the server's owner for its fingerprint, then `vaultd target trust`"),
         ),
     ),
     (
@@ -93,7 +93,7 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         _Case(
             AuthenticationError,
             N_("our private key cannot be used"),
-            N_("check the file that identity of the target names: its owner, mode 0600, and that it needs no passphrase"),
+            N_("check the file that the target's identity names: its owner, mode 0600, and no passphrase on it"),
         ),
     ),
     (
@@ -135,7 +135,9 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
     (
         ("config file already exists", "already initialized"),
         _Case(
-            RepositoryError, N_("there is a repository already"), N_("use it as it is, or name another path: path of the target")
+            RepositoryError,
+            N_("there is a repository already"),
+            N_("use it as it is, or name another path: path of the target"),
         ),
     ),
     (
@@ -147,7 +149,7 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         ),
     ),
 )  # fmt: skip
-"""Words (lower case) of ssh and restic in a failure with code 1, and what they mean. The first line that matches counts."""
+"""Words (lower case) of ssh and restic in a failure with code 1, and what they mean. The first match counts."""
 
 
 def words_of(finished: Finished) -> str:

@@ -33,7 +33,7 @@ class Status(_Message):
 
 
 class Summary(_Message):
-    """The end of a backup (``snapshot_id`` empty: none was made) or of a restore (the fields from ``total_files`` on)."""
+    """The end of a backup (``snapshot_id`` empty: none was made) or of a restore (from ``total_files`` on)."""
 
     message_type: Literal["summary"]
     snapshot_id: str = ""

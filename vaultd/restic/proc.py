@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: telling a process from a later one of the same number, finding all of a run, ending them.
+"""Processes as /proc shows them: tell one from a later one of the same number, find all of a run, end them.
 
 A *run* is restic with its children (ssh, a dump command). restic puts ssh into a process group of its own, so the group
 is not enough: a run is everything in the session that its leader opened, and everything whose environment carries the
@@ -46,7 +46,7 @@ def read_stat(pid: int) -> ProcStat | None:
 
 
 def process_start(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None when it is gone. With the boot id it names a process."""
+    """When the process started, in clock ticks since boot; None when it is gone. Number, start and boot name it."""
     found = read_stat(pid)
     return None if found is None or found.state in "ZX" else found.start
 

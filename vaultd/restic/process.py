@@ -30,8 +30,8 @@ __all__ = ["Finished", "Repository", "Started", "boot_id", "end_leftover", "envi
 log = logging.getLogger(__name__)
 
 Started = Callable[[int, int], None]
-"""Called with process number and start time (clock ticks since boot) before restic runs. Must have recorded them when it
-returns; when it raises, restic does not run."""
+"""Called with process number and start time (clock ticks since boot) before restic runs. Must have recorded them when
+it returns; when it raises, restic does not run."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GATE = 'IFS= read -r word && [ "$word" = go ] && exec "$@" </dev/null; exit 124'
@@ -121,8 +121,8 @@ async def run(
     """Run restic to its end. Its exit code is in the result, never an exception (see ``exit.error_of``).
 
     ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
-    stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not new),
-    I/O or CPU time of restic and its children after which all are killed.
+    stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not
+    new), I/O or CPU time of restic and its children after which all are killed.
 
     When the task is cancelled or a callback raises, restic is asked to end (it then lifts its lock), after 5 s killed,
     and in any case gone before the exception leaves here; cancel once more to kill it at once.

@@ -5,8 +5,8 @@ Measured with restic 0.18.0, and kept true by tests/test_restic_backup.py:
 - A listed or named path that is missing is one line of plain text on stderr even with ``--json`` ("... does not exist,
   skipping") and exit 0; when all are missing, exit 1 and no snapshot. Here both become a ``BackupError`` with
   ``during="missing"``.
-- ``--skip-if-unchanged`` without a change: exit 0, a summary without ``snapshot_id``. It compares whole trees, the folders
-  above the listed files included: it finds a change whenever a time of one of those folders differs.
+- ``--skip-if-unchanged`` without a change: exit 0, a summary without ``snapshot_id``. It compares whole trees, the
+  folders above roots and listed files included: it finds a change whenever a time of one of those folders differs.
 - ``--no-scan``: status lines have no totals; ``files_done`` and ``bytes_done`` go on.
 """
 
@@ -33,8 +33,8 @@ _SKIPPED = b" does not exist, skipping"
 
 @dataclass(frozen=True, slots=True)
 class BackupError:
-    """What went wrong with one item. ``item``: its absolute path as ``names.replaced`` shows it. ``during``: "archival",
-    "scan", or our own "missing" for a named path that was not there."""
+    """What went wrong with one item. ``item``: its absolute path as ``names.replaced`` shows it. ``during``: restic's
+    "archival" or "scan", or our own "missing" for a named path that was not there."""
 
     item: str
     during: str
@@ -98,7 +98,8 @@ async def backup(
         listed = set(roots)
     heard = _Heard(on_progress, listed)
     finished = await run(
-        repository, args, marker=marker, on_line=heard.line, on_error_line=heard.error_line, started=started, stall=stall
+        repository, args,
+        marker=marker, on_line=heard.line, on_error_line=heard.error_line, started=started, stall=stall,
     )  # fmt: skip
     what = _("the backup failed")
     if finished.code == 1 and heard.missing >= listed:
@@ -133,7 +134,8 @@ async def backup_command(
     args += ["--stdin-filename", stdin_filename, "--stdin-from-command", "--", *argv]
     heard = _Heard(on_progress, set())
     finished = await run(
-        repository, args, marker=marker, on_line=heard.line, on_error_line=heard.error_line, started=started, stall=stall
+        repository, args,
+        marker=marker, on_line=heard.line, on_error_line=heard.error_line, started=started, stall=stall,
     )  # fmt: skip
     what = _("the dump failed")
     result = heard.checked(None, finished, what, must_summarise=True)

@@ -24,8 +24,8 @@ _SIMPLE = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t"
 @dataclass(frozen=True, slots=True)
 class Node:
     """One entry of a snapshot, as ``restic ls`` shows it. ``path`` has U+FFFD for bytes that are not UTF-8. ``type`` is
-    restic's: file, dir, symlink, dev, chardev, fifo, socket, irregular. Times are nanoseconds since 1970; ``mode`` has the
-    permission bits, with setuid, setgid and sticky."""
+    restic's: file, dir, symlink, dev, chardev, fifo, socket, irregular. Times are nanoseconds since 1970; ``mode`` has
+    the permission bits, with setuid, setgid and sticky."""
 
     path: str
     type: str

@@ -81,7 +81,8 @@ async def restore(
         raise error or ResticError(_("the restore failed"), _("restic ended without saying what it has restored"))
     said = summary[-1]
     return RestoreResult(
-        said.total_files, said.files_restored, said.files_skipped, said.total_bytes, said.bytes_restored, errors, finished,
+        said.total_files, said.files_restored, said.files_skipped, said.total_bytes, said.bytes_restored,
+        errors, finished,
     )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ async def dump(
     stall: float | None = READ_STALL,
     marker: str = "",
 ) -> None:
-    """Hand over the stored content of a file (absolute path in the snapshot) piece by piece; ``archive``: a folder as tar.
+    """Hand over the stored content of a file (absolute path in the snapshot) in pieces; ``archive``: a folder as tar.
 
     The pieces are complete only when this returns; an error may come after some of them.
     """
