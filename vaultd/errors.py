@@ -100,6 +100,12 @@ class RepositoryError(TargetError):
     code = "repository"
 
 
+class MissingRepositoryError(RepositoryError):
+    """There is no repository at the target's path: `vaultd init` may make one."""
+
+    code = "no-repository"
+
+
 class LockedError(RepositoryError):
     """Someone else's live run holds the repository's lock. Worth trying again."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vaultd.config import positions
 from vaultd.config.crosscheck import nested_folders, own_folders
 from vaultd.config.faults import ConfigFaults, Fault, Key, shown
-from vaultd.config.model import Config, VaultConfig
+from vaultd.config.model import Config
 from vaultd.i18n import _
 from vaultd.names import display
 
@@ -24,7 +24,7 @@ def check_folders(config: Config) -> None:
     for index, vault in enumerate(config.vault):
         key: Key = ("vault", index, "path")
         name = f"vault[{vault.name}].path"
-        problem = _folder_problem(vault)
+        problem = folder_problem(vault.path)
         if problem:
             faults.append((key, name, *problem))
             continue
@@ -47,9 +47,8 @@ def check_folders(config: Config) -> None:
         raise ConfigFaults(config.file, found_faults)
 
 
-def _folder_problem(vault: VaultConfig) -> tuple[str, str] | None:
-    """Found and allowed, or None when the folder can be a vault."""
-    path = vault.path
+def folder_problem(path: Path) -> tuple[str, str] | None:
+    """Found and allowed, or None when the folder can be a vault's."""
     real = os.path.realpath(path)
     if not os.path.lexists(path):
         return shown(str(path)), _("a folder that exists; nothing is there")

@@ -33,7 +33,11 @@ def load(path: Path) -> Config:
     key, what was found and what is allowed.
     """
     path = Path(os.path.abspath(path))
-    text = _decode(path, _read(path))
+    return parse(_decode(path, _read(path)), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """The configuration of a text that is, or is to be, the content of ``path``. Raises ConfigFaults."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -112,6 +116,17 @@ def key_name(document: dict[str, Any], key: Key) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def refusal(model: type[BaseModel], field: str, value: object) -> str:
+    """Why one value by itself is not allowed: what is allowed instead; empty when it is. For an answer just given."""
+    try:
+        model.model_validate({field: value})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["loc"][:1] == (field,):
+                return _allowed(detail)
+    return ""
 
 
 def _fault(detail: ErrorDetails, document: dict[str, Any], lines: dict[Key, int]) -> Fault:
