@@ -1,6 +1,7 @@
 """The exception tree. Each class has the exit code of the command line; an error that an operator can mend has a hint.
 
-The text is for people and goes through gettext where it is raised. Structured facts are attributes, never text to parse.
+The text is for people and goes through gettext where it is raised. Structured facts are attributes, never text to
+parse.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from vaultd.errors import (
     AuthenticationError,
     HostKeyError,
     LockedError,
+    MissingRepositoryError,
     RepositoryError,
     ResticError,
     UnreachableError,
@@ -40,7 +41,7 @@ CODES: dict[int, _Case] = {
     1: _Case(ResticError, NOT_SAID, N_("run `vaultd doctor`")),
     UNREAD: _Case(ResticError, N_("some files could not be read"), N_("see the list of unread files")),
     10: _Case(
-        RepositoryError,
+        MissingRepositoryError,
         N_("there is no repository at the target"),
         N_("check the target's path; `vaultd init` makes a repository where there is none"),
     ),
