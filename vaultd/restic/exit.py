@@ -82,19 +82,19 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         ),
     ),
     (
+        ("load key ", "bad permissions", "no such identity", "identity file"),
+        _Case(
+            AuthenticationError,
+            N_("our private key cannot be used"),
+            N_("check the file that the target's identity names: its owner, mode 0600, and no passphrase on it"),
+        ),
+    ),
+    (
         ("permission denied (publickey", "permission denied (password", "too many authentication failures"),
         _Case(
             AuthenticationError,
             N_("the server refuses our key"),
             N_("add our public key to the server's authorized_keys, and check user and identity of the target"),
-        ),
-    ),
-    (
-        ("load key ", "bad permissions", "identity file"),
-        _Case(
-            AuthenticationError,
-            N_("our private key cannot be used"),
-            N_("check the file that the target's identity names: its owner, mode 0600, and no passphrase on it"),
         ),
     ),
     (
@@ -104,6 +104,14 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
             "temporary failure in name resolution", "host is down",
         ),
         _Case(UnreachableError, NOT_SAID, _UNREACHABLE_HINT),
+    ),
+    (
+        ("resolving password failed",),
+        _Case(
+            AuthenticationError,
+            N_("the repository's password cannot be read"),
+            N_("check the file that password_file of the target names: it must exist, and vaultd must be able to read it"),
+        ),
     ),
     (
         ("repository is already locked", "unable to create lock in backend: repository is already locked"),
@@ -167,17 +175,14 @@ def words_of(finished: Finished) -> str:
     return "\n".join(lines)
 
 
-def _last_words(finished: Finished) -> str:
-    said = words_of(finished).replace("Fatal: ", "").splitlines()
-    return said[-1] if said else _("exit code {code}").format(code=finished.code)
-
-
-def _by_prose(finished: Finished) -> _Case:
-    said = words_of(finished).lower()
+def _by_prose(finished: Finished) -> tuple[_Case, str]:
+    """The case of a failure with code 1, and the words that say it best."""
+    said = words_of(finished).replace("Fatal: ", "").replace("subprocess ssh: ", "").splitlines()
     for needles, case in PROSE:
-        if any(needle in said for needle in needles):
-            return case
-    return CODES[1]
+        for line in reversed(said):
+            if any(needle in line.lower() for needle in needles):
+                return case, line
+    return CODES[1], said[-1] if said else _("exit code {code}").format(code=finished.code)
 
 
 def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) -> VaultdError | None:
@@ -202,5 +207,6 @@ def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) ->
             _("restic was killed ({signal})").format(signal=name),
             _("if this happens again, look for the out-of-memory killer: journalctl -k"),
         )
-    case = _by_prose(finished) if finished.code == 1 else CODES.get(finished.code, CODES[1])
-    return case.error(what, _(case.why) or _last_words(finished), _(case.hint))
+    by_prose, words = _by_prose(finished)
+    case = by_prose if finished.code == 1 else CODES.get(finished.code, CODES[1])
+    return case.error(what, _(case.why) or words, _(case.hint))

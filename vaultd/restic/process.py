@@ -24,6 +24,7 @@ from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import proc
 from vaultd.restic.proc import boot_id, end_leftover, process_start
+from vaultd.restic.sshlog import SshLog
 
 __all__ = ["Finished", "Repository", "Started", "boot_id", "end_leftover", "environment", "process_start", "run"]
 
@@ -128,15 +129,23 @@ async def run(
     and in any case gone before the exception leaves here; cancel once more to kill it at once.
     """
     limit = () if repository.limit_upload is None else ("--limit-upload", str(repository.limit_upload))
-    command: list[str | bytes] = [find_binary(repository.binary), *repository.options, *limit, *args]
+    ssh_log = SshLog(repository.url, repository.options, repository.temp or repository.cache)
+    command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
     one = _Run(marker, on_line, on_error_line, stdout_to)
-    try:
-        one.spawn(command, environment(repository, marker), started)
-        await one.follow(stall)
-    except BaseException:
-        await one.end()
-        raise
-    return Finished(one.code, one.kept_stderr(), one.stalled, time.monotonic() - one.begun)
+    with ssh_log.open():
+        try:
+            one.spawn(command, environment(repository, marker), started)
+            await one.follow(stall)
+        except BaseException:
+            await one.end()
+            raise
+        stderr = sanitised(bytes(one.tail) + ssh_log.text())
+    return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun)
+
+
+def sanitised(text: bytes) -> str:
+    """Text of another program for people and logs: no control character but line feeds and tabs."""
+    return _CONTROL.sub("\ufffd", text.decode("utf-8", "replace"))
 
 
 @dataclass(slots=True)
@@ -216,7 +225,8 @@ class _Run:
         """End the members that outlive the leader, then reap it: until then its number is nobody else's."""
         assert self.child is not None  # noqa: S101
         deadline = time.monotonic() + proc.KILL_GRACE
-        while self.child.returncode is None and self._kill_members() and time.monotonic() < deadline:
+        # When another process is gone can only be looked at, not awaited.
+        while self.child.returncode is None and self._kill_members() and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         self.child.wait()
 
@@ -258,9 +268,6 @@ class _Run:
     def _keep(self, chunk: bytes) -> None:
         self.tail += chunk
         del self.tail[:-STDERR_KEPT]
-
-    def kept_stderr(self) -> str:
-        return _CONTROL.sub("\ufffd", self.tail.decode("utf-8", "replace"))
 
     async def _watch(self, stall: float) -> None:
         assert self.child is not None  # noqa: S101
