@@ -107,6 +107,30 @@ class MissingRepositoryError(RepositoryError):
     code = "no-repository"
 
 
+class MissingRepositoryError(RepositoryError):
+    """There is no repository at the target."""
+
+    code = "repository-missing"
+
+
+class ForeignRepositoryError(RepositoryError):
+    """The repository is another one than before, or belongs to another host: nothing is written to it."""
+
+    code = "repository-foreign"
+
+
+class TargetFullError(RepositoryError):
+    """The target's file system (or quota) is full."""
+
+    code = "target-full"
+
+
+class TargetReadOnlyError(RepositoryError):
+    """The target cannot be written to."""
+
+    code = "target-read-only"
+
+
 class LockedError(RepositoryError):
     """Someone else's live run holds the repository's lock. Worth trying again."""
 
