@@ -19,7 +19,7 @@ ANSWER_SECONDS = 5.0
     "status",
     help=N_(
         "Show how far every vault is protected at every target: state, what is pending, lag, last snapshots, alerts."
-        "\n\nWithout a daemon the state folder is read, the answer is as old as its last write, and the exit code is 7. "
+        "\n\nWithout a daemon the state folder is read: the answer is as old as its last write and the exit code is 7. "
         "With --check the exit code is 3 when a vault is not as its objective asks."
     ),
     examples=["vaultd status", "vaultd status patients", "vaultd --json status", "vaultd status --check"],

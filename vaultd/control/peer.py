@@ -14,6 +14,7 @@ from enum import StrEnum
 
 _SO_PEERGROUPS = 59  # not named by Python's socket module
 _MOST_GROUPS = 65536  # NGROUPS_MAX
+_PYTHON_LIMIT = 1024
 
 
 class Role(StrEnum):
@@ -38,16 +39,25 @@ def peer_of(connection: socket.socket) -> Peer:
     if connection.family != socket.AF_UNIX:
         raise PermissionError("not a Unix socket")
     pid, uid, gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    room = 64
-    while True:
-        try:
-            raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * room)
-            break
-        except OSError as error:
-            if error.errno != errno.ERANGE or room > _MOST_GROUPS:
-                raise
-            room *= 8
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _PYTHON_LIMIT)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        raw = _large_option(connection, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
     return Peer(pid, uid, gid, frozenset(struct.unpack(f"{len(raw) // 4}I", raw)) | {gid})
+
+
+def _large_option(connection: socket.socket, option: int, room: int) -> bytes:
+    """``getsockopt`` for what is larger than the 1,024 bytes (256 groups) that Python's own allows."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer, size = ctypes.create_string_buffer(room), ctypes.c_uint32(room)
+    if libc.getsockopt(connection.fileno(), socket.SOL_SOCKET, option, buffer, ctypes.byref(size)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return buffer.raw[: size.value]
 
 
 @dataclass(frozen=True, slots=True)
