@@ -102,12 +102,6 @@ class RepositoryError(TargetError):
 
 
 class MissingRepositoryError(RepositoryError):
-    """There is no repository at the target's path: `vaultd init` may make one."""
-
-    code = "no-repository"
-
-
-class MissingRepositoryError(RepositoryError):
     """There is no repository at the target."""
 
     code = "repository-missing"
