@@ -31,7 +31,7 @@ class Entry:
     """What a restore must bring back of one path. ``mtime`` in nanoseconds; ``sha256`` of files, hexadecimal.
 
     ``linked`` names the first path (in byte order) that is the same file by hard link: itself, when it has no other
-    inside the folder. ``device`` is the number of a device file. ``xattrs`` includes ACLs, which are extended attributes.
+    inside the folder. ``device`` is the number of a device file. ``xattrs`` includes ACLs.
     """
 
     kind: str

@@ -5,8 +5,8 @@ Measured with restic 0.18.0:
 - ``snapshot:folder`` restores what is below the folder, never the folder's own metadata; it takes any bytes, also ``:``
   and line feeds. To get the folder's metadata, its parent is restored with everything below the folder excluded: that
   makes the folder alone, with mode, owner, times, attributes and ACLs.
-- Patterns of ``--include`` and ``--exclude`` are Go's ``filepath.Match`` with a leading ``/`` for the start: ``\\`` takes
-  the meaning from ``*?[]\\``, other bytes stand for themselves, line feeds and bytes that are not UTF-8 too. A pattern
+- Patterns of ``--include`` and ``--exclude`` are Go's ``filepath.Match`` with a leading ``/`` for the start: ``\\``
+  takes the meaning from ``*?[]\\``, other bytes stand for themselves, line feeds and bytes that are not UTF-8 too. A pattern
   that matches nothing is no error, so what was asked for has to be looked for afterwards. The folders on the way to
   what is included get their metadata as well.
 - Hard links inside what is restored come back as such; of a group that is restored in part, those restored are linked.
@@ -15,32 +15,37 @@ Measured with restic 0.18.0:
   links is replaced by a new one, so the others keep their content; a file where a folder must be is replaced; an empty
   folder where a file must be is replaced; a folder with content there is an error for this path, *and gets the file's
   metadata*. That is why express files are put in place by ``merge`` and not by restic.
-- An interrupted run leaves files that have their full size but not yet their time and mode 0600. ``--overwrite
-  if-changed`` skips what has the right size and time, checks the blocks of everything else and fetches what differs.
-- Errors of single paths: exit code 1, JSON on stderr, and the summary is on stdout all the same.
+- ``--overwrite always`` (the default) reads what is in place and fetches only what differs, but see
+  ``workplace.clear_for_another_run`` for hard links. ``if-changed`` believes size and time.
+- Errors of single paths: exit code 1, JSON on stderr, and the summary is on stdout all the same. So it is when the line
+  breaks: an error for every path whose data did not come, and the half-filled files get their final time and mode. Only
+  what ssh says tells the two apart.
 """
 
 from __future__ import annotations
 
-import os
+import logging
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from vaultd.errors import VaultdError
-from vaultd.i18n import _
+from vaultd.errors import LockedError, RepositoryError, UnreachableError
 from vaultd.model import SnapshotKind, StoredSnapshot
+from vaultd.names import display
 from vaultd.restic import messages, process
+from vaultd.restic.commands.common import literal
 from vaultd.restic.exit import error_of
-from vaultd.restic.process import Finished, Repository
+from vaultd.restic.process import Repository
 
-_SPECIAL = frozenset(b"*?[]\\")
+log = logging.getLogger(__name__)
+
 RETRY_LOCK = "30s"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A path that is not, or not wholly, restored. ``path`` is relative to the vault, as restic or the system shows it
-    (restic's messages have U+FFFD for bytes that are not UTF-8)."""
+    """A path that is not, or not wholly, restored. ``path`` is relative to the vault, as ``names.display`` shows it
+    (from a message of restic: with U+FFFD for each byte that is not UTF-8)."""
 
     path: str
     message: str
@@ -54,8 +59,7 @@ class Ran:
     files_total: int = 0
     bytes: int = 0
     bytes_total: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    summary: bool = False
+    problems: dict[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,76 +78,95 @@ class Engine:
         folder: bytes,
         to: bytes,
         *,
-        include: Sequence[bytes] = (),
-        exclude: Sequence[bytes] = (),
-        overwrite: str = "always",
+        paths: Sequence[bytes] = (),
+        without: bytes = b"",
+        again: bool = False,
         what: str,
     ) -> Ran:
-        """Restore what is below ``folder`` of a snapshot. Raises mapped errors; problems of single paths are returned."""
-        args: list[str | bytes] = ["restore", "--json", "--sparse", f"--overwrite={overwrite}"]
-        args += [f"--retry-lock={RETRY_LOCK}"] if self.lock else ["--no-lock"]
-        args += [b"--include=" + pattern for pattern in include]
-        args += [b"--exclude=" + pattern for pattern in exclude]
-        args += [b"--target=" + to, b"--", snapshot.id.encode("ascii") + b":" + folder]
-        ran = Ran()
+        """Restore what is below ``folder`` of a snapshot. Raises mapped errors; problems of single paths are returned.
+
+        ``paths`` relative to ``folder``: only these and what is below them. ``without``: nothing of this folder's content.
+        ``again``: there may be remains of another run (``workplace.clear_for_another_run`` has been there): what is in
+        place is read and compared, and the whole is read once more at the end.
+        """
+        args: list[str | bytes] = ["restore", "--json", "--sparse", "--overwrite=always"]
+        args += ["--verify"] if again else []
+        args += [b"--include=/" + literal(path) for path in paths]
+        args += [b"--exclude=/" + literal(without) + b"/*"] if without else []
+        args += [b"--target=" + to, b"--", snapshot.id.encode("ascii") + (b":" + folder if folder != b"/" else b"")]
+        try:
+            return await self._run(
+                [f"--retry-lock={RETRY_LOCK}", *args] if self.lock else ["--no-lock", *args], to, what
+            )
+        except RepositoryError as error:
+            if isinstance(error, LockedError) or not self.lock:
+                raise
+            # A lock is a file in the repository: where nothing can be written, nobody can take away what we read.
+            log.info("restoring without a lock: %s", error)
+            return await self._run(["--no-lock", *args], to, what)
+
+    async def _run(self, args: Sequence[str | bytes], to: bytes, what: str) -> Ran:
+        ran, said = Ran(), _Said()
+
+        def on_error_line(line: bytes) -> None:
+            said.add(line)
+            self._line(ran, line, to)
+
         finished = await process.run(
             self.repository, args, marker=self.marker, stall=self.stall,
-            on_line=lambda line: self._line(ran, line), on_error_line=lambda line: self._line(ran, line),
+            on_line=lambda line: self._line(ran, line, to), on_error_line=on_error_line,
         )  # fmt: skip
-        error = error_of(finished, what)
-        if error is not None and not (ran.problems and _only_problems(finished, error, ran)):
+        # What restic says of single paths must not be taken for what ssh says of the line.
+        error = error_of(replace(finished, stderr=said.text()), what)
+        if error is not None and (finished.code != 1 or not ran.problems or isinstance(error, UnreachableError)):
             raise error
         return ran
 
-    def _line(self, ran: Ran, line: bytes) -> None:
+    def _line(self, ran: Ran, line: bytes, to: bytes) -> None:
         match messages.parse(line):
             case messages.Status() | messages.Summary() as found:
                 ran.files = found.files_restored + found.files_skipped
                 ran.bytes = found.bytes_restored + found.bytes_skipped
                 ran.files_total = found.total_files + found.files_skipped
                 ran.bytes_total = found.total_bytes + found.bytes_skipped
-                ran.summary = ran.summary or isinstance(found, messages.Summary)
                 self.on_step(ran)
             case messages.Error() as found:
-                ran.problems.append(Problem(found.item.lstrip("/"), found.error.message))
+                path = found.item.removeprefix(to.decode("utf-8", "replace")).lstrip("/")
+                ran.problems.setdefault(path, Problem(display(path), found.error.message))
             case _:
                 pass
 
-    async def root_metadata(self, snapshot: StoredSnapshot, to: bytes, what: str) -> bytes | None:
-        """Restore the vault's folder without its content below ``to``; returns where it is, None if there is none."""
-        above, name = os.path.split(snapshot.root.rstrip(b"/"))
-        if not name or snapshot.kind is SnapshotKind.DUMP:
-            return None
-        await self.restore(snapshot, above, to, exclude=[b"/" + escape(name) + b"/*"], what=what)
-        return existing(os.path.join(to, name))
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where in a snapshot the vault's content is: ``folder``, which is ``name`` in ``above`` (no name: it is the top)."""
+
+    folder: bytes
+    above: bytes
+    name: bytes
 
 
-def content_folder(snapshot: StoredSnapshot) -> bytes:
-    """The folder of the snapshot whose content is wanted. A dump is a file at the top."""
-    return b"/" if snapshot.kind is SnapshotKind.DUMP else snapshot.root
+def source_of(snapshot: StoredSnapshot) -> Source:
+    """A dump is a file at the top of its snapshot; everything else is below the vault's absolute path."""
+    root = b"/" if snapshot.kind is SnapshotKind.DUMP else b"/" + snapshot.root.strip(b"/")
+    above, _slash, name = root.rpartition(b"/")
+    return Source(root, above or b"/", name)
 
 
-def escape(path: bytes) -> bytes:
-    """A path as a pattern that matches it alone."""
-    return b"".join(b"\\" + bytes([byte]) if byte in _SPECIAL else bytes([byte]) for byte in path)
+@dataclass(slots=True)
+class _Said:
+    """What restic and ssh said outside of messages about single paths: the first and the last of it."""
 
+    first: list[bytes] = field(default_factory=list)
+    last: deque[bytes] = field(default_factory=lambda: deque(maxlen=100))
 
-def existing(path: bytes) -> bytes | None:
-    """The path, if there is something."""
-    return path if os.path.lexists(path) else None
+    def add(self, line: bytes) -> None:
+        if isinstance(messages.parse(line), messages.Error):
+            return
+        if len(self.first) < 100:
+            self.first.append(line)
+        else:
+            self.last.append(line)
 
-
-def _only_problems(finished: Finished, error: VaultdError, ran: Ran) -> bool:
-    # restic ends with 1 for errors of single paths and for errors of the line; it writes the summary in the first case
-    # only when it came to the end.
-    return finished.code == 1 and not finished.stalled and "There were " in finished.stderr and not error_is_line(error)
-
-
-def error_is_line(error: VaultdError) -> bool:
-    """Whether the server or the line is at fault, so that trying again makes sense."""
-    return error.code == "unreachable"
-
-
-def what_text(vault: str) -> str:
-    """What is being tried, for messages."""
-    return _("restore of vault {vault}").format(vault=vault)
+    def text(self) -> str:
+        return b"\n".join([*self.first, *self.last]).decode("utf-8", "replace")

@@ -90,10 +90,10 @@ def _write_xattrs(handle: int, metadata: Metadata) -> list[str]:
     for name in present.keys() - wanted.keys():
         # A label like security.selinux belongs to the machine, not to the backup, when the backup has none.
         if not name.startswith("security."):
-            _try(problems, lambda name=name: os.removexattr(handle, name))  # type: ignore[misc]
+            _try(problems, lambda name=name: os.removexattr(handle, name))
     for name, value in wanted.items():
         if present.get(name) != value:
-            _try(problems, lambda name=name, value=value: os.setxattr(handle, name, value))  # type: ignore[misc]
+            _try(problems, lambda name=name, value=value: os.setxattr(handle, name, value))
     return problems
 
 

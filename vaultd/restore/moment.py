@@ -40,7 +40,8 @@ def parse(text: str) -> int:
         raise _wrong(text) from None
     if match["second"] is None:
         return start + 60 * SECOND - 1
-    return start + int(fraction.ljust(9, "0") or 0) + 10 ** (9 - len(fraction)) - 1
+    # The end of the smallest part given: three digits mean a millisecond, and its end.
+    return start + int(fraction.ljust(9, "0")) + int(10 ** (9 - len(fraction))) - 1
 
 
 def _wrong(text: str) -> ConfigError:

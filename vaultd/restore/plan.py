@@ -70,12 +70,12 @@ class Plan:
         return max(snapshot.time for snapshot in self.snapshots)
 
     @property
-    def bytes(self) -> int:
+    def bytes_total(self) -> int:
         """At most so many bytes are written; 0 when it is not known (parts of a vault)."""
         return 0 if self.paths else sum(snapshot.bytes for snapshot in self.snapshots)
 
     @property
-    def files(self) -> int:
+    def files_total(self) -> int:
         """At most so many files are written; 0 when it is not known (parts of a vault)."""
         return 0 if self.paths else sum(snapshot.files for snapshot in self.snapshots)
 
