@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from vaultd.control import server as server_module
+from vaultd.control.cache import StatusCache
 from vaultd.control.client import Client, error_of
 from vaultd.control.peer import Peer, Policy, Role, peer_of
-from vaultd.control.server import bind, serving
+from vaultd.control.server import bind, serve
 from vaultd.control.service import BackupRequest, Job, Outcome
 from vaultd.errors import (
     BusyError,
@@ -104,7 +105,7 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         try:
-            async with serving(self.service, self.path, self.group):
+            async with serve(self.service, self.path, self.group):
                 self._ready.set()
                 await self._end.wait()
         except VaultdError as error:
@@ -226,6 +227,28 @@ def test_status_progress_and_alerts(running: Running) -> None:
     assert [(one["id"], one["severity"]) for one in found] == [(7, "warning")]
     assert found[0]["text"] == "target east does not answer: refused"
     assert [one["id"] for one in running.client.alerts(everything=True)] == [7, 6]
+
+
+def test_status_that_is_dear_to_make_is_given_again() -> None:
+    made: list[int] = []
+
+    async def make() -> dict[str, Any]:
+        made.append(1)
+        await asyncio.sleep(0.05)
+        return {"as_of": len(made)}
+
+    async def ask_often() -> list[int]:
+        cache = StatusCache(make)
+        found = [(await cache.get())["as_of"] for _ in range(20)]
+        cache._made -= 100  # long ago
+        found.append((await cache.get())["as_of"])
+        while len(made) < 2:
+            await asyncio.sleep(0.01)
+        assert cache._making is not None
+        await cache._making
+        return [*found, (await cache.get())["as_of"]]
+
+    assert asyncio.run(ask_often()) == [1] * 21 + [2]
 
 
 def test_backup_job_is_followed_to_its_end(running: Running) -> None:

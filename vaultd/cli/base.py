@@ -124,8 +124,9 @@ class _Translated(click.Command):
                 formatter.write_text(part)
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """The first paragraph of the help."""
-        return _(self.short_help or self.help or "").partition("\n\n")[0]
+        """The first sentence of the help."""
+        text = _(self.short_help or self.help or "").partition("\n\n")[0]
+        return text.split(": ")[0].split("：")[0].split("。")[0].split(". ")[0].rstrip(".")
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The parameters with their help in the chosen language."""
@@ -170,6 +171,18 @@ class Group(_Translated, click.Group):
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.lazy = lazy or {}
+
+    def command_of(
+        self, name: str, *, help: str, examples: Sequence[str]
+    ) -> Callable[[Callable[..., Any]], click.Command]:
+        """Decorator: a command of this group, as ``command`` makes one."""
+
+        def make(function: Callable[..., Any]) -> click.Command:
+            made = command(name, help=help, examples=examples)(function)
+            self.add_command(made)
+            return made
+
+        return make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which they were given."""

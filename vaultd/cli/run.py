@@ -12,7 +12,7 @@ from vaultd.i18n import N_
     examples=["vaultd run", "vaultd --config /srv/demo/vaultd.toml --debug run"],
 )
 @pass_cli
-def run_command(cli: Cli) -> int | None:
+def run_command(cli: Cli) -> int:
     """Hand over to the daemon."""
     from vaultd import daemon
 

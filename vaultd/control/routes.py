@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vaultd.control import schemas
+from vaultd.control.cache import StatusCache
 from vaultd.control.peer import Peer, Policy, Role
 from vaultd.control.service import BackupRequest, Service
 from vaultd.errors import NotAuthorisedError, VaultdError
@@ -46,12 +47,13 @@ class _Refused(VaultdError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
 class Api:
     """The handlers, over one service and one policy."""
 
-    service: Service
-    policy: Policy
+    def __init__(self, service: Service, policy: Policy) -> None:
+        self.service = service
+        self.policy = policy
+        self._status = StatusCache(service.status)
 
     def app(self) -> Starlette:
         """The application. Its requests' state holds ``peer``, put there by the server's protocol."""
@@ -97,7 +99,9 @@ class Api:
 
     async def status(self, _request: Request, _peer: Peer) -> schemas.StatusAnswer:
         """GET /v1/status."""
-        return schemas.StatusAnswer.model_validate(await self.service.status())
+        found = await self._status.get()
+        running = [asdict(one) for one in await self.service.progress()]  # never from the cache
+        return schemas.StatusAnswer.model_validate({**found, "progress": running})
 
     async def progress(self, _request: Request, _peer: Peer) -> schemas.ProgressAnswer:
         """GET /v1/progress."""

@@ -182,7 +182,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, path: Path, group: str | None = None) -> AsyncIterator[None]:
+async def serve(service: Service, path: Path, group: str | None = None) -> AsyncIterator[None]:
     """Answer at ``path`` while the block runs. On leaving, requests get two seconds, and the socket is removed."""
     number = group_number(group)
     listening = bind(path, number)
