@@ -95,7 +95,9 @@ class Cli:
         click.echo(data, file=getattr(stream, "buffer", stream), nl=False)
 
 
-pass_cli = click.make_pass_decorator(Cli)
+def pass_cli(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the command gets the Cli as its first argument."""
+    return click.make_pass_decorator(Cli)(function)
 
 
 def _set_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
