@@ -37,7 +37,8 @@ def test_a_scanned_directory_covers_directories_and_deletions_below_it_but_no_ch
     ]:  # fmt: skip
         book.add(path, kind)
     assert set(book.take()) == {
-        Hint(b"a/b", DIRECTORY), Hint(b"a/b/file", CHANGED), Hint(b"a/bc", DIRECTORY), Hint(b"z", GONE), Hint(b"z/y", GONE),
+        Hint(b"a/b", DIRECTORY), Hint(b"a/b/file", CHANGED), Hint(b"a/bc", DIRECTORY), Hint(b"z", GONE),
+        Hint(b"z/y", GONE),
     }  # fmt: skip
 
 

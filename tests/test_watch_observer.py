@@ -353,12 +353,12 @@ def test_a_path_too_long_to_watch_is_a_fault_and_no_crash(root: Path) -> None:
 def test_an_unreadable_directory_is_a_fault(root: Path) -> None:
     (root / "closed").mkdir(mode=0o000)
     for folder in (root, *root.parents):
-        if not folder.stat().st_mode & 0o005:
+        if folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(folder.stat().st_mode | 0o005)
     script = (
         "import os,sys,pathlib\n"
         "from vaultd.watch.observer import *\n"
-        "os.setuid(65534); f=[]; w=Watcher(pathlib.Path(sys.argv[1]),'t',lambda h:None,on_fault=f.append)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534); f=[]; w=Watcher(pathlib.Path(sys.argv[1]),'t',lambda h:None,on_fault=f.append)\n"
         "print(w.start().unwatched, *f); w.stop()"
     )
     done = subprocess.run([sys.executable, "-c", script, str(root)], capture_output=True, text=True, timeout=60)

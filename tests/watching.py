@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,12 +77,15 @@ def watching(root: Path, canary: Path | None = None) -> Iterator[tuple[Watcher, 
 def short_queue(length: int) -> Iterator[None]:
     """Inotify instances made inside have a queue of ``length`` events; the machine's own setting comes back at once."""
     setting = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = setting.read_text()
-    setting.write_text(str(length))
-    try:
-        yield
-    finally:
-        setting.write_text(before)
+    # One process at a time: two runs of the tests would restore each other's short queue.
+    with (Path(tempfile.gettempdir()) / "vaultd-tests-inotify.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = setting.read_text()
+        setting.write_text(str(length))
+        try:
+            yield
+        finally:
+            setting.write_text(before)
 
 
 def threads_of(watcher: Watcher) -> set[str]:

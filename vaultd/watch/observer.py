@@ -26,7 +26,7 @@ from vaultd.i18n import _
 from vaultd.names import display, join
 from vaultd.watch.canary import Canary
 from vaultd.watch.hints import Hint, HintBook, HintKind
-from vaultd.watch.reader import FOLDER_MASK, ROOT_MASK, InotifyReader
+from vaultd.watch.reader import CANARY_MASK, FOLDER_MASK, ROOT_MASK, InotifyReader
 from vaultd.watch.tree import Node, WatchTree
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Watcher:
         try:
             root = self._tree.set_root(reader.watch(self._root, ROOT_MASK))
             if self._canary is not None:
-                self._canary_watch = reader.watch(os.fsencode(self._canary.folder), FOLDER_MASK)
+                self._canary_watch = reader.watch(os.fsencode(self._canary.folder), CANARY_MASK)
         except OSError as error:
             reader.close()
             if error.errno == errno.ENOSPC:
@@ -245,7 +245,7 @@ class Watcher:
             return
         if event.wd == self._canary_watch:
             if self._canary is not None:
-                self._canary.heard()
+                self._canary.heard(name)
             return
         with self._lock:
             node = self._tree.get(event.wd)

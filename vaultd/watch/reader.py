@@ -38,6 +38,7 @@ FOLDER_MASK = Mask(
 )
 # Of its own folder every directory but the vault's is told by the parent.
 ROOT_MASK = Mask(FOLDER_MASK | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
+CANARY_MASK = Mask(InotifyConstants.IN_CREATE | InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_DONT_FOLLOW)
 
 
 class InotifyReader(InotifyFD):
