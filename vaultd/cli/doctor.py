@@ -35,15 +35,20 @@ def doctor_command(cli: Cli, offline: bool) -> int:
     found = []
     for finding in _findings(cli, offline):
         found.append(finding)
-        mark = click.style(_(MARKS[finding.level]), fg={"fault": "red", "advice": "yellow"}.get(finding.level))
-        cli.say(f"{mark}: {finding.text}")
-        if finding.mend:
-            cli.say("    " + _("hint: {hint}").format(hint=finding.mend))
+        show(cli, finding)
     faults = sum(finding.level == "fault" for finding in found)
     cli.emit({"version": 1, "faults": faults, "findings": [asdict(finding) for finding in found]})
     cli.say()
     cli.say(_("Faults: {count}").format(count=faults) if faults else _("No fault was found."))
     return EXIT_FAILED if faults else EXIT_DONE
+
+
+def show(cli: Cli, finding: Finding) -> None:
+    """A finding and its mend for people."""
+    mark = click.style(_(MARKS[finding.level]), fg={"fault": "red", "advice": "yellow"}.get(finding.level))
+    cli.say(f"{mark}: {finding.text}")
+    if finding.mend:
+        cli.say("    " + _("hint: {hint}").format(hint=finding.mend))
 
 
 def _findings(cli: Cli, offline: bool) -> Iterator[Finding]:

@@ -5,7 +5,7 @@
 
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
 from vaultd.doctor.host import check_host
-from vaultd.doctor.offsite import check_targets
+from vaultd.doctor.offsite import check_target, check_targets
 from vaultd.doctor.places import check_places
 
-__all__ = ["ADVICE", "FAULT", "FINE", "Finding", "check_host", "check_places", "check_targets"]
+__all__ = ["ADVICE", "FAULT", "FINE", "Finding", "check_host", "check_places", "check_target", "check_targets"]
