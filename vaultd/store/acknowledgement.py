@@ -48,6 +48,8 @@ class Acknowledgement:
     in_motion: Sequence[Bound] = ()
     retry: Sequence[Retry] = ()
     settled: Sequence[bytes] = ()
+    dump: str | None = None
+    digest: bytes | None = None
 
 
 def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
@@ -60,10 +62,10 @@ def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
     _record_versions(db, done)
     cursor = db.execute(
         "INSERT INTO snapshot(change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to,"
-        " exceptions) VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?)",
+        " exceptions, dump, digest) VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?,?,?)",
         (
             done.change_set, done.snapshot, done.target, done.vault, done.kind.value, done.time, time.time_ns(),
-            done.files, done.total, len(done.retry) + len(done.in_motion),
+            done.files, done.total, len(done.retry) + len(done.in_motion), done.dump, done.digest,
         ),
     )  # fmt: skip
     paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]

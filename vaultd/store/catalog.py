@@ -50,14 +50,9 @@ def make_folder_id(db: sqlite3.Connection, vault: int, path: bytes) -> int:
     return int(db.execute("INSERT INTO dir(vault, path) VALUES(?, ?) RETURNING id", (vault, path)).fetchone()[0])
 
 
-def get(db: sqlite3.Connection, vault: int, path: bytes) -> Entry | None:
-    """What is known of a path."""
-    folder, name = split(path)
-    row = db.execute(
-        f"SELECT {COLUMNS}, sha256, version FROM file"
-        " WHERE dir=(SELECT id FROM dir WHERE vault=? AND path=?) AND name=?",
-        (vault, folder, name),
-    ).fetchone()
+def get(db: sqlite3.Connection, folder: int, name: bytes) -> Entry | None:
+    """What is known of a name in a directory."""
+    row = db.execute(f"SELECT {COLUMNS}, sha256, version FROM file WHERE dir=? AND name=?", (folder, name)).fetchone()
     return None if row is None else Entry(stat_of(row), row[8], row[9])
 
 

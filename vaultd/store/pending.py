@@ -8,6 +8,7 @@ content is safe
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -106,6 +107,24 @@ def rows(
         f" WHERE {where} ORDER BY {order} LIMIT ?"
     )
     return [PendingRow(*row) for row in db.execute(query, (*values, limit))]
+
+
+def unsafe_below(
+    db: sqlite3.Connection, target: int, vault: int, folder: bytes, *, direct: bool, limit: int
+) -> list[PendingRow]:
+    """Due rows of unsafe content below a folder, or only ``direct``ly in it, by path."""
+    prefix = folder + b"/" if folder else b""
+    where = "target=?1 AND vault=?2 AND path>=?3 AND unsafe_since IS NOT NULL AND not_before<=?4"
+    if folder:
+        where += " AND path<?5"  # "0" is the byte after "/"
+    if direct:
+        where += " AND instr(substr(path, ?6), x'2f')=0"
+    query = (
+        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
+        f" WHERE {where} ORDER BY path LIMIT ?7"
+    )
+    values = (target, vault, prefix, time.time_ns(), folder + b"0", len(prefix) + 1, limit)
+    return [PendingRow(*row) for row in db.execute(query, values)]
 
 
 def backlog(db: sqlite3.Connection, target: int, vault: int, now: int) -> Backlog:

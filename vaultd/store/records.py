@@ -67,8 +67,8 @@ class VersionRow:
 
 _RUN = "id, target, vault, kind, state, pid, start_time, boot_id, started, finished, seconds, files, bytes, sent, error"
 _SNAPSHOT = (
-    "number, change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to, exceptions, dump,"
-    " digest"
+    "number, change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to, exceptions,"
+    " dump, digest"
 )
 _VERSION = "number, vault, path, state, size, mtime, sha256, change_set, recorded"
 

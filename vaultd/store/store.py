@@ -90,10 +90,10 @@ class Store:
         """The sequence number of the newest change."""
         return int(self.get_meta("seq") or 0)
 
-    def next_order(self, minimum: int = 0) -> int:
-        """The next running number for a change set, at least ``minimum``; only ever grows."""
+    def next_order(self) -> int:
+        """The next running number for a change set; only ever grows."""
         with self.database.write():
-            order = max(int(self.get_order()) + 1, minimum)
+            order = self.get_order() + 1
             self.set_meta("order", str(order))
         return order
 
@@ -141,8 +141,13 @@ class Store:
     def entries(self, vault: int, paths: Iterable[bytes]) -> dict[bytes, Entry]:
         """What the catalog knows of these paths; those that it does not know are left out."""
         db, found = self._db, dict[bytes, Entry]()
+        folders: dict[bytes, int | None] = {}
         for path in paths:
-            entry = catalog.get(db, vault, path)
+            where, name = catalog.split(path)
+            if where not in folders:
+                folders[where] = catalog.folder_id(db, vault, where)
+            folder = folders[where]
+            entry = None if folder is None else catalog.get(db, folder, name)
             if entry is not None:
                 found[path] = entry
         return found
@@ -153,6 +158,14 @@ class Store:
             "SELECT count(*) FROM file JOIN dir ON file.dir=dir.id WHERE dir.vault=? AND file.name<>x''", (vault,)
         ).fetchone()
         return int(row[0])
+
+    def had_files(self, vault: int) -> bool:
+        """Whether the newest full snapshot of a vault, or any express one while there is no full one, held files."""
+        row = self._db.execute(
+            "SELECT files FROM snapshot WHERE vault=? AND kind<>'dump' ORDER BY kind='full' DESC, number DESC LIMIT 1",
+            (vault,),
+        ).fetchone()
+        return bool(row and row[0])
 
     def is_empty(self, vault: int) -> bool:
         """Whether the catalog has nothing of a vault but its folder."""
@@ -217,9 +230,28 @@ class Store:
         upto = 2**62 if upto is None else upto
         return pending.rows(self._db, target, vault, upto=upto, unsafe=unsafe, due=due, limit=limit, after=after)
 
+    def unsafe_below(self, target: int, vault: int, folder: bytes, *, direct: bool, limit: int) -> list[PendingRow]:
+        """Due rows of unsafe content below a folder: see ``pending.unsafe_below``."""
+        return pending.unsafe_below(self._db, target, vault, folder, direct=direct, limit=limit)
+
     def backlog(self, target: int, vault: int) -> Backlog:
         """How much of a vault a target lacks."""
         return pending.backlog(self._db, target, vault, time.time_ns())
+
+    def count_gone(self, target: int, vault: int) -> int:
+        """How many paths with a version are gone and not yet settled there."""
+        row = self._db.execute(
+            "SELECT count(*) FROM pending WHERE target=? AND vault=? AND kind='-' AND"
+            " (SELECT state FROM version WHERE vault=pending.vault AND path=pending.path ORDER BY number DESC LIMIT 1)"
+            " IN ('bound', 'in-motion')",
+            (target, vault),
+        ).fetchone()
+        return int(row[0])
+
+    def count_with_versions(self, vault: int, paths: Iterable[bytes]) -> int:
+        """How many of these paths have a version already."""
+        query = "SELECT 1 FROM version WHERE vault=? AND path=? LIMIT 1"
+        return sum(self._db.execute(query, (vault, path)).fetchone() is not None for path in paths)
 
     def next_due(self, target: int, vault: int) -> int | None:
         """When the earliest set-aside path may be tried again (nanoseconds), None when there is none pending."""
@@ -234,7 +266,8 @@ class Store:
             seq = int(db.execute("SELECT value FROM meta WHERE key='seq'").fetchone()[0]) + 1
             db.execute("UPDATE meta SET value=? WHERE key='seq'", (str(seq),))
             now = time.time_ns()
-            root = catalog.get(db, vault, b"")
+            folder = catalog.folder_id(db, vault, b"")
+            root = None if folder is None else catalog.get(db, folder, b"")
             seen: list[tuple[bytes, Stat | None]] = list(catalog.below(db, vault, b""))
             if root is not None:
                 seen.append((b"", root.stat))
@@ -279,6 +312,24 @@ class Store:
                 (state, time.time_ns(), seconds, files, total, sent, error, run),
             )
 
+    def mark_unclaimed(self, run: str) -> bool:
+        """A snapshot of this change set exists but was never acknowledged. True when that was news."""
+        if self._db.execute("SELECT 1 FROM snapshot WHERE change_set=?", (run,)).fetchone() is not None:
+            return False
+        with self.database.write() as db:
+            found = db.execute("UPDATE run SET state='unclaimed' WHERE id=? AND state='failed'", (run,))
+        return found.rowcount > 0
+
+    def target_names(self, numbers: Iterable[int]) -> list[str]:
+        """The names of targets by their numbers."""
+        names = dict(self._db.execute("SELECT id, name FROM target").fetchall())
+        return [names[number] for number in numbers if number in names]
+
+    def raise_order(self, minimum: int) -> None:
+        """Make the next running number larger than one that was met in a repository."""
+        if self.get_order() < minimum:
+            self.set_meta("order", str(minimum))
+
     def runs(self, *, state: str | None = None, target: int | None = None, limit: int = 1000) -> list[RunRow]:
         """Runs, newest first."""
         return records.runs(self._db, state=state, target=target, limit=limit)
@@ -303,6 +354,11 @@ class Store:
     def last_snapshot(self, target: int, vault: int, kind: SnapshotKind) -> SnapshotRow | None:
         """The newest acknowledged snapshot of a kind."""
         return records.last_snapshot(self._db, target, vault, kind)
+
+    def newest_snapshot(self, target: int) -> int:
+        """The number of the newest acknowledged snapshot of any vault there, 0 when there is none."""
+        row = self._db.execute("SELECT coalesce(max(number), 0) FROM snapshot WHERE target=?", (target,)).fetchone()
+        return int(row[0])
 
     def snapshots(self, vault: int | None = None, limit: int = 10_000) -> list[SnapshotRow]:
         """Acknowledged snapshots, newest first."""

@@ -1,0 +1,76 @@
+"""Puts the parts together: configuration, store, vaults, targets, and a worker for each target."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from vaultd import files, places, targets
+from vaultd.config import check_folders
+from vaultd.config.model import Config
+from vaultd.model import Progress
+from vaultd.protect import recover
+from vaultd.protect.refs import Context, TargetRef, VaultRef
+from vaultd.protect.worker import Worker
+from vaultd.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Everything that protects, ready to run. ``vaults`` and ``workers`` by name."""
+
+    context: Context
+    vaults: dict[str, VaultRef]
+    workers: dict[str, Worker]
+
+    @property
+    def store(self) -> Store:
+        """The state database."""
+        return self.context.store
+
+
+@contextlib.contextmanager
+def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterator[Assembly]:
+    """Open the state and build the workers. What a dead daemon left running is ended first.
+
+    Raises ConfigError for folders that cannot be vaults, StateError for a state that cannot be used.
+    """
+    check_folders(config)
+    files.make_private_directory(config.host.state)
+    store = Store(places.database(config.host.state))
+    try:
+        recover.end_runs(store)
+        context = Context(config, store, on_progress)
+        refs = {
+            target.name: TargetRef(
+                store.target_id(target.name), target.name, target, targets.repository(config, target)
+            )
+            for target in config.target
+        }
+        vaults = {vault.name: VaultRef.of(store, vault) for vault in config.vault}
+        _owe_new_targets(store, vaults)
+        workers = {}
+        for name, ref in refs.items():
+            own = [vault for vault in vaults.values() if ref.id in vault.targets]
+            workers[name] = Worker(context, ref, own, partial(_prepare, context))
+        yield Assembly(context, vaults, workers)
+    finally:
+        store.close()
+
+
+async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
+    await targets.lift_own_dead_locks(context.config, target.config, context.store)
+    await recover.attach(context, target, repair)
+
+
+def _owe_new_targets(store: Store, vaults: dict[str, VaultRef]) -> None:
+    """A target that is new to a vault which the catalog knows already is owed all of it."""
+    for vault in vaults.values():
+        for target in vault.targets:
+            key = f"series:{vault.id}:{target}"
+            if store.get_meta(key) is None:
+                if not store.is_empty(vault.id):
+                    store.mark_all(target, vault.id)
+                store.set_meta(key, "1")

@@ -1,0 +1,102 @@
+"""``vaultd run``: one asyncio process with a task for each vault's watch, each target's worker, the API and the
+clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from vaultd.config.model import Config
+from vaultd.control.server import serve
+from vaultd.daemon.assembly import Assembly, assemble
+from vaultd.daemon.lock import exclusive
+from vaultd.daemon.service import Board, DaemonService
+from vaultd.daemon.watching import VaultWatch
+from vaultd.protect.alarm import check_overdue
+
+log = logging.getLogger(__name__)
+
+OVERDUE_SECONDS = 15.0
+
+
+def main(config: Config) -> int:
+    """Run until SIGTERM or SIGINT. Raises VaultdError when it cannot start."""
+    with exclusive(config.host.state):
+        asyncio.run(_main(config))
+    return 0
+
+
+async def _main(config: Config) -> None:
+    board, started = Board(), time.time_ns()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with assemble(config, board.show) as assembly:
+        watches = {
+            name: VaultWatch(assembly.context, vault, _toucher(assembly)) for name, vault in assembly.vaults.items()
+        }
+        service = DaemonService(assembly, watches, board, started)
+        async with serve(service, config.control.socket, config.control.group):
+            tasks = [
+                *(asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in watches.items()),
+                *(
+                    asyncio.create_task(worker.run(), name=f"target {name}")
+                    for name, worker in assembly.workers.items()
+                ),
+                asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
+            ]
+            _notify("READY=1")
+            log.info("vaultd runs: %d vaults, %d targets", len(assembly.vaults), len(assembly.workers))
+            ended = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                _notify("STOPPING=1")
+                ended.cancel()
+                for task in tasks:
+                    task.cancel()
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+                raise result  # a part that ends by itself is a fault: systemd starts us again
+
+
+def _toucher(assembly: Assembly) -> Callable[[int], None]:
+    def touched(vault: int) -> None:
+        for worker in assembly.workers.values():
+            worker.touch(vault)
+
+    return touched
+
+
+async def _check_clock_and_age(assembly: Assembly) -> None:
+    """Raise what silence would hide: vaults that are overdue, a clock that was set back."""
+    last = time.time_ns()
+    while True:
+        await asyncio.sleep(OVERDUE_SECONDS)
+        now = time.time_ns()
+        if now < last - 1_000_000_000:
+            assembly.store.alerts.raise_("clock-backwards", detail={"seconds": (last - now) / 1e9})
+        last = now
+        for vault in assembly.vaults.values():
+            for worker in assembly.workers.values():
+                if vault.id in worker.series:
+                    await asyncio.to_thread(check_overdue, assembly.store, vault, worker.target)
+
+
+def _notify(message: str) -> None:
+    """Tell systemd, when it asked for it (sd_notify(3): a datagram to $NOTIFY_SOCKET)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(message.encode(), address)

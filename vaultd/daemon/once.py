@@ -1,0 +1,36 @@
+"""``vaultd backup`` where no daemon runs: the same parts under the same lock, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from vaultd.config.model import Config
+from vaultd.control.service import Outcome
+from vaultd.daemon.assembly import assemble
+from vaultd.daemon.backup import backup, chosen
+from vaultd.daemon.lock import exclusive
+from vaultd.daemon.watching import scan_vault
+from vaultd.model import Progress
+
+
+def protect_once(
+    config: Config, vaults: Sequence[str], *, full: bool, accept_empty: bool, on_progress: Callable[[Progress], None]
+) -> list[Outcome]:
+    """Scan and protect these vaults (all when empty), and return what became of each at each target.
+
+    Raises BusyError while a daemon or another backup holds the state folder. Ctrl-C ends restic in order; what is
+    pending stays so.
+    """
+
+    async def go() -> list[Outcome]:
+        with assemble(config, on_progress) as assembly:
+            lock = asyncio.Lock()
+            return await backup(
+                assembly, chosen(assembly, vaults),
+                lambda vault: scan_vault(assembly.context, vault, lock, lambda: None),
+                full=full, accept_empty=accept_empty,
+            )  # fmt: skip
+
+    with exclusive(config.host.state):
+        return asyncio.run(go())

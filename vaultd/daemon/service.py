@@ -1,0 +1,139 @@
+"""The daemon as the control API sees it: status, backups that somebody asked for, alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vaultd import places, status
+from vaultd.control.service import BackupRequest, Job
+from vaultd.daemon.assembly import Assembly
+from vaultd.daemon.backup import backup, chosen, state_of
+from vaultd.daemon.watching import VaultWatch, scan_vault
+from vaultd.errors import BusyError, VaultdError
+from vaultd.i18n import _
+from vaultd.model import Progress
+from vaultd.protect.refs import VaultRef
+from vaultd.store.alerts import Alert
+
+log = logging.getLogger(__name__)
+
+MOST_JOBS = 8
+KEPT_JOBS = 64
+
+
+class Board:
+    """Every run in motion, by phase, vault and target; a "done" takes its runs off."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str], Progress] = {}
+
+    def show(self, progress: Progress) -> None:
+        """Keep the newest of each vault and target."""
+        key = (progress.vault, progress.target)
+        if progress.phase == "done":
+            self._runs.pop(key, None)
+        else:
+            self._runs[key] = progress
+
+    def of(self, vaults: Sequence[str] = ()) -> list[Progress]:
+        """The runs of these vaults, or all."""
+        return [run for run in self._runs.values() if not vaults or run.vault in vaults]
+
+    def drop(self, target: str) -> None:
+        """Runs of a target that ended without saying so."""
+        for key in [key for key in self._runs if key[1] == target]:
+            del self._runs[key]
+
+
+class DaemonService:
+    """Implements ``control.service.Service``."""
+
+    def __init__(self, assembly: Assembly, watches: Mapping[str, VaultWatch], board: Board, started: int) -> None:
+        self.assembly = assembly
+        self.watches = watches
+        self.board = board
+        self.started = started
+        self._jobs: dict[str, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def status(self) -> dict[str, Any]:
+        """The status document."""
+        config = self.assembly.context.config
+        now, wall = time.monotonic(), time.time_ns()
+        retry = {
+            name: wall + int((worker.retry_at - now) * 1e9)
+            for name, worker in self.assembly.workers.items()
+            if worker.retry_at > now
+        }
+        live = status.Live(self.started, config.host.state, retry, self.board.of())
+        raw = places.locate(config.file).raw
+        return await asyncio.to_thread(
+            status.document, self.assembly.store, config.host.name, status.plans(raw), live
+        )  # fmt: skip
+
+    async def request_backup(self, request: BackupRequest) -> Job:
+        """Start a backup in the background."""
+        vaults = chosen(self.assembly, request.vaults)
+        if sum(job.state == "running" for job in self._jobs.values()) >= MOST_JOBS:
+            raise BusyError(_("no further backup can be asked for"), _("{count} are running").format(count=MOST_JOBS))
+        names = tuple(vault.name for vault in vaults)
+        job = Job(secrets.token_hex(8), names, request.full, time.time_ns())
+        self._jobs[job.id] = job
+        for old in [one for one in self._jobs.values() if one.state != "running"][:-KEPT_JOBS]:
+            del self._jobs[old.id]
+        task = asyncio.create_task(self._carry_out(job, vaults, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        log.info("backup %s asked for by %s", job.id, request.who)
+        return job
+
+    async def _carry_out(self, job: Job, vaults: list[VaultRef], request: BackupRequest) -> None:
+        ticker = asyncio.create_task(self._tick(job))
+        try:
+            outcomes = await backup(
+                self.assembly, vaults, self._scan, full=request.full, accept_empty=request.accept_empty
+            )  # fmt: skip
+            job.end(state_of(outcomes), time.time_ns(), outcomes)
+        except VaultdError as error:
+            job.end("failed", time.time_ns(), error=error.as_json())
+        finally:
+            ticker.cancel()
+            if job.state == "running":
+                job.end("failed", time.time_ns())
+
+    async def _tick(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            job.show(self.board.of(job.vaults))
+
+    async def _scan(self, vault: VaultRef) -> object:
+        watch = self.watches.get(vault.name)
+        if watch is not None:
+            return await watch.scan()
+        return await scan_vault(self.assembly.context, vault, asyncio.Lock(), lambda: None)
+
+    async def job(self, number: str) -> Job | None:
+        """A job by its id."""
+        return self._jobs.get(number)
+
+    async def progress(self) -> Sequence[Progress]:
+        """Every run in motion."""
+        return self.board.of()
+
+    async def alerts(self, open_only: bool) -> Sequence[Alert]:
+        """Alerts, newest first."""
+        return await asyncio.to_thread(self.assembly.store.alerts.list, open_only=open_only)
+
+    async def acknowledge(self, number: int, who: str) -> bool:
+        """Somebody has seen an alert."""
+        return await asyncio.to_thread(self.assembly.store.alerts.acknowledge, number, who)
+
+    async def retry(self, target: str) -> None:
+        """Try a target now."""
+        self.assembly.context.config.target_named(target)
+        self.assembly.workers[target].wake(forget_backoff=True)

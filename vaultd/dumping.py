@@ -1,0 +1,56 @@
+"""Stands between restic and a dump command: hashes and counts what passes, and passes the exit status on.
+
+``python -I dumping.py RESULT COMMAND ARG...`` runs the command without a shell, copies its standard output to ours, and
+writes ``{"bytes": ..., "sha256": ..., "exit": ...}`` to the file RESULT at the end. A command that fails, is killed,
+cannot
+be started or prints nothing makes this end with another code than 0, so that restic makes no snapshot of it.
+
+Only the standard library is imported: it runs as restic's child, in restic's environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+EMPTY = 65
+NOT_STARTED = 127
+BLOCK = 1 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit code for restic."""
+    result_file, *command = arguments
+    digest, count = hashlib.sha256(), 0
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # no shell
+    except OSError as error:
+        print(f"vaultd: cannot start {command[0]}: {error.strerror}", file=sys.stderr)
+        return _finish(result_file, 0, digest.hexdigest(), NOT_STARTED)
+    with child:
+        source = child.stdout.fileno() if child.stdout is not None else 0
+        while block := os.read(source, BLOCK):
+            digest.update(block)
+            count += len(block)
+            view = memoryview(block)
+            while view:
+                view = view[os.write(1, view) :]
+    code = child.returncode if child.returncode >= 0 else 128 - child.returncode
+    if code == 0 and count == 0:
+        print("vaultd: the command printed nothing", file=sys.stderr)
+        code = EMPTY
+    return _finish(result_file, count, digest.hexdigest(), code)
+
+
+def _finish(result_file: str, count: int, digest: str, code: int) -> int:
+    handle = os.open(result_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(handle, "w", encoding="ascii") as stream:
+        json.dump({"bytes": count, "sha256": digest, "exit": code}, stream)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,125 @@
+"""SHA-256 of many files while restic reads them, without holding up the event loop.
+
+A few small files are hashed in a thread; more in a process of its own (``python -m vaultd.hashing``: paths on its
+standard
+input, each ended by a NUL; a line of JSON numbers for each on its standard output), because small files are mostly
+interpreter work and would fight the event loop for the lock. The process ends when its input ends, so it cannot outlive
+its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat as stat_module
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+BLOCK = 1 << 20
+IN_THREAD_FILES = 64
+IN_THREAD_BYTES = 32 << 20
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What was read: digest, and inode, size, mtime and ctime of the open file before the first byte was read.
+
+    ``error`` is the errno of a failure, 0 when it went well. ``size_read`` is how many bytes the digest covers.
+    """
+
+    digest: bytes
+    inode: int
+    size_read: int
+    mtime: int
+    ctime: int
+    error: int
+
+
+def hash_file(path: bytes) -> Hashed:
+    """Hash one regular file; anything else, and any failure to read, comes back as an error."""
+    try:
+        try:
+            handle = os.open(path, _FLAGS | os.O_NOATIME)
+        except PermissionError:  # O_NOATIME is for the owner only
+            handle = os.open(path, _FLAGS)
+        try:
+            found = os.fstat(handle)
+            if not stat_module.S_ISREG(found.st_mode):
+                return Hashed(b"", found.st_ino, 0, 0, 0, 22)
+            digest, size = hashlib.sha256(), 0
+            while block := os.read(handle, BLOCK):
+                digest.update(block)
+                size += len(block)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return Hashed(b"", 0, 0, 0, 0, error.errno or 5)
+    return Hashed(digest.digest(), found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, 0)
+
+
+async def hash_files(
+    paths: Sequence[bytes], total: int, on_progress: Callable[[int, int], None] | None = None
+) -> list[Hashed]:
+    """Hash absolute paths, in their order. ``total`` is their expected size; progress gets files and bytes done."""
+    if len(paths) <= IN_THREAD_FILES and total <= IN_THREAD_BYTES:
+        return await asyncio.to_thread(lambda: [hash_file(path) for path in paths])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vaultd.hashing", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", os.defpath)},
+        start_new_session=True,
+    )  # fmt: skip
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the hashing process has no pipes")
+    feeder = asyncio.create_task(_feed(process.stdin, paths))
+    found: list[Hashed] = []
+    done = 0
+    try:
+        while line := await process.stdout.readline():
+            numbers = line.split()
+            digest = bytes.fromhex(numbers[5].decode()) if len(numbers) > 5 else b""
+            inode, size, mtime, ctime, error = (int(number) for number in numbers[:5])
+            found.append(Hashed(digest, inode, size, mtime, ctime, error))
+            done += size
+            if on_progress is not None and len(found) % 512 == 0:
+                on_progress(len(found), done)
+        await feeder
+    finally:
+        feeder.cancel()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    if len(found) != len(paths):  # the process died: what it did not answer for is an I/O error, and is tried again
+        found.extend(Hashed(b"", 0, 0, 0, 0, 5) for _ in range(len(paths) - len(found)))
+    return found
+
+
+async def _feed(stream: asyncio.StreamWriter, paths: Sequence[bytes]) -> None:
+    try:
+        for start in range(0, len(paths), 256):
+            stream.write(b"".join(path + b"\0" for path in paths[start : start + 256]))
+            await stream.drain()
+        stream.close()
+        await stream.wait_closed()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the reader notices: fewer answers than paths
+
+
+def main() -> int:
+    """Hash the paths on standard input until it ends."""
+    source, out, rest = sys.stdin.buffer, sys.stdout.buffer, b""
+    while block := os.read(source.fileno(), 1 << 16):
+        *paths, rest = (rest + block).split(b"\0")
+        for path in paths:
+            got = hash_file(path)
+            line = f"{got.inode} {got.size_read} {got.mtime} {got.ctime} {got.error} {got.digest.hex()}\n"
+            out.write(line.encode())
+        out.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What one run is to protect: the backlog's paths as they are on disk now.
+
+``take`` looks at each path once, *before* restic is spawned; whatever it finds different from the catalog goes into the
+catalog and the backlog of every target first. ``upto`` is then the newest sequence number: what changes later stays
+pending.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vaultd import names
+from vaultd.model import FileKind, Stat
+from vaultd.protect.batches import Batch
+from vaultd.protect.cost import EXPRESS_FILES
+from vaultd.protect.refs import VaultRef
+from vaultd.store import PendingRow, Store
+
+DIRECT_FILES = 20_000
+CLAIM = 200_000
+"""At most so many paths with unsafe content in one run; more are left to the next."""
+
+VANISHED = (errno.ENOENT, errno.ENOTDIR)
+
+
+@dataclass(slots=True)
+class ChangeSet:
+    """The paths that one run answers for, with what ``lstat`` said before it.
+
+    ``files`` have content to be bound (regular files and symlinks); ``known`` holds digests bound to just that state
+    earlier;
+    ``gone`` are missing now; ``unread`` could not be looked at. ``looked_at`` is the clock (ns) before the first look.
+    ``roots`` are what restic is told to store, relative; empty for a full snapshot.
+    """
+
+    upto: int
+    looked_at: int
+    files: dict[bytes, Stat] = field(default_factory=dict)
+    known: dict[bytes, bytes] = field(default_factory=dict)
+    gone: list[bytes] = field(default_factory=list)
+    unread: list[bytes] = field(default_factory=list)
+    attempts: dict[bytes, int] = field(default_factory=dict)
+    roots: list[bytes] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Bytes of the files' content."""
+        return sum(seen.size for seen in self.files.values())
+
+    def to_hash(self) -> list[bytes]:
+        """Regular files whose hash is not known yet."""
+        return [p for p, seen in self.files.items() if seen.kind is FileKind.FILE and p not in self.known]
+
+
+def look(root: bytes, path: bytes) -> Stat | None:
+    """``lstat`` of a path in a vault; None when it is gone. Other failures (permission, I/O) are raised."""
+    try:
+        return Stat.of(os.lstat(names.join(root, path)))
+    except OSError as error:
+        if error.errno in VANISHED:
+            return None
+        raise
+
+
+def take(store: Store, vault: VaultRef, rows: Iterable[PendingRow], roots: Sequence[bytes] | None) -> ChangeSet:
+    """Look at the rows' paths. ``roots`` None: a full snapshot; an empty list: the files themselves are the roots."""
+    changes = ChangeSet(0, time.time_ns())
+    seen: dict[bytes, Stat] = {}
+    for row in rows:
+        changes.attempts[row.path] = row.attempts
+        try:
+            found = look(vault.root, row.path)
+        except OSError:
+            changes.unread.append(row.path)
+            continue
+        if found is None:
+            changes.gone.append(row.path)
+        else:
+            seen[row.path] = found
+    _update_catalog(store, vault, changes, seen)
+    changes.upto = store.seq()
+    for path, found in seen.items():
+        if found.kind in (FileKind.FILE, FileKind.SYMLINK):
+            changes.files[path] = found
+    if roots is not None:
+        changes.roots = list(roots) or list(changes.files)
+    return changes
+
+
+def _update_catalog(store: Store, vault: VaultRef, changes: ChangeSet, seen: dict[bytes, Stat]) -> None:
+    entries = store.entries(vault.id, [*seen, *changes.gone])
+    different = [(path, found) for path, found in seen.items() if path not in entries or entries[path].stat != found]
+    lost = [path for path in changes.gone if path in entries]
+    if different or lost:
+        store.observe(vault.id, vault.targets, different, lost)
+    for path, found in seen.items():
+        entry = entries.get(path)
+        if entry is not None and entry.sha256 is not None and entry.stat.same_content(found):
+            changes.known[path] = entry.sha256
+
+
+def rows_for_full(store: Store, vault: VaultRef, target: int, *, all_due: bool) -> list[PendingRow]:
+    """The rows whose content a full snapshot has to bind. What is only owed is settled page by page afterwards."""
+    due = None if all_due else time.time_ns()
+    return store.pending_rows(target, vault.id, unsafe=True, due=due, limit=CLAIM)
+
+
+def rows_for_express(store: Store, vault: VaultRef, target: int, *, all_due: bool) -> list[PendingRow]:
+    """The oldest unsafe rows, as many as an express snapshot may list."""
+    due = None if all_due else time.time_ns()
+    return store.pending_rows(target, vault.id, unsafe=True, due=due, limit=EXPRESS_FILES)
+
+
+def rows_for_batch(store: Store, vault: VaultRef, target: int, batch: Batch) -> tuple[list[PendingRow], list[bytes]]:
+    """The rows of a batch, and what restic is to be told: whole folders, and files of folders that are not taken
+    whole."""
+    rows: list[PendingRow] = []
+    for folder in batch.whole:
+        rows += store.unsafe_below(target, vault.id, folder, direct=False, limit=CLAIM)
+    roots = list(batch.whole)
+    for folder in batch.direct:
+        direct = store.unsafe_below(target, vault.id, folder, direct=True, limit=DIRECT_FILES)
+        rows += direct
+        roots += [row.path for row in direct]
+        if len(direct) == DIRECT_FILES:
+            break
+    return rows, roots

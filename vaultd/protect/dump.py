@@ -1,0 +1,104 @@
+"""Dump snapshots: the output of a vault's dump command, streamed into the repository and tied to its full snapshot."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from vaultd import custody, dumping, files
+from vaultd.config.model import DumpConfig
+from vaultd.errors import ResticError, VaultdError
+from vaultd.i18n import _
+from vaultd.model import SnapshotKind
+from vaultd.protect.refs import Context, TargetRef, VaultRef
+from vaultd.protect.snapshot import Done, monotone_time, record_process
+from vaultd.restic import commands
+from vaultd.restic.tags import new_change_set, tags_of
+from vaultd.store import Acknowledgement, Store
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 900.0
+
+
+def due_at(store: Store, vault: VaultRef, target: int, dump: DumpConfig) -> float:
+    """When a dump is to be made next: seconds since 1970 by the clock, 0 when it was never made."""
+    return float(store.get_meta(_key(vault, target, dump)) or 0)
+
+
+def _key(vault: VaultRef, target: int, dump: DumpConfig) -> str:
+    return f"dump:{vault.id}:{target}:{dump.name}"
+
+
+async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: DumpConfig) -> Done | None:
+    """Make one dump snapshot. A failed or empty dump raises an alert and is tried again later: None. Raises what stops
+    the target itself (unreachable, locked, full ...)."""
+    store = context.store
+    run = new_change_set(store.next_order())
+    moment, forced = monotone_time(store)
+    full = store.last_snapshot(target.id, vault.id, SnapshotKind.FULL)
+    tags = tags_of(
+        vault.name, SnapshotKind.DUMP, run, vault.root, dump=dump.name, dump_of="" if full is None else full.change_set
+    )
+    folder = context.config.host.state / "lists"
+    files.make_private_directory(folder)
+    result_file = folder / f"{run}.dump"
+    begun = time.monotonic()
+    store.begin_run(run, target.id, vault.id, SnapshotKind.DUMP)
+    argv = [sys.executable, "-I", str(Path(dumping.__file__)), os.fspath(result_file), *dump.command]
+    try:
+        result = await commands.backup_command(
+            target.repository, argv, stdin_filename=dump.filename, host=context.config.host.name, tags=tags,
+            time=forced, stall=context.config.host.stall_seconds, started=partial(record_process, store, run),
+            marker=run,
+        )  # fmt: skip
+        counted = _result(result_file)
+        if result.snapshot_id is None or counted is None or counted["exit"] != 0:
+            raise ResticError(_("the dump failed"), _("its output is not complete"))
+    except BaseException as error:
+        store.end_run(run, "failed", time.monotonic() - begun, error=type(error).__name__)
+        counted = _result(result_file)
+        if isinstance(error, ResticError) and counted is not None and counted["exit"] != 0:
+            _failed(store, vault, target, dump, error, int(counted["exit"]))
+            return None
+        raise
+    finally:
+        result_file.unlink(missing_ok=True)
+    size = int(counted["bytes"])
+    acknowledgement = Acknowledgement(
+        run, result.snapshot_id, target.id, vault.id, SnapshotKind.DUMP, moment, 1, size, 0,
+        dump=dump.name, digest=bytes.fromhex(str(counted["sha256"])),
+    )  # fmt: skip
+    custody.record(store, acknowledgement)
+    store.set_meta("last_time", str(moment))
+    store.set_meta(_key(vault, target.id, dump), str(time.time() + dump.every))
+    seconds = time.monotonic() - begun
+    store.end_run(run, "done", seconds, files=1, total=size, sent=result.data_added_packed)
+    store.alerts.clear("dump-failed", vault=vault.name, target=target.name)
+    return Done(
+        run, result.snapshot_id, SnapshotKind.DUMP, 1, size, result.data_added_packed, seconds, 0, 1, 0, 0, 0
+    )  # fmt: skip
+
+
+def _result(path: Path) -> dict[str, int | str] | None:
+    try:
+        found = json.loads(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _failed(
+    store: Store, vault: VaultRef, target: TargetRef, dump: DumpConfig, error: VaultdError, code: int
+) -> None:  # fmt: skip
+    why = _("nothing was printed") if code == dumping.EMPTY else _("exit code {code}").format(code=code)
+    store.alerts.raise_(
+        "dump-failed", vault=vault.name, target=target.name, detail={"name": dump.name, "error": why}
+    )  # fmt: skip
+    store.set_meta(_key(vault, target.id, dump), str(time.time() + min(RETRY_SECONDS, dump.every / 4)))
+    log.warning("vault %s: dump %s failed: %s", vault.name, dump.name, error)

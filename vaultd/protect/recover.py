@@ -1,0 +1,85 @@
+"""What a daemon that died has left: its restic ended, its locks lifted, its snapshots known.
+
+``end_runs`` needs no target and comes first, before anything else touches a repository. ``attach`` is made for each
+target
+before its first run, and again after a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from vaultd.errors import ForeignRepositoryError
+from vaultd.i18n import _
+from vaultd.model import StoredSnapshot
+from vaultd.protect.refs import Context, TargetRef
+from vaultd.restic import commands
+from vaultd.restic.process import boot_id, end_leftover
+from vaultd.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def end_runs(store: Store) -> int:
+    """End every process of a run that was never finished, and mark the run. Returns how many there were.
+
+    Their uploads may be worth keeping: every target with such a run gets ``restic repair index`` before its next one.
+    """
+    left = store.runs(state="running")
+    for run in left:
+        if run.pid is not None and run.start_time is not None:
+            end_leftover(run.pid, run.start_time, run.boot_id or boot_id(), run.id)
+        store.end_run(run.id, "failed", 0.0, error="interrupted")
+    for name in store.target_names({run.target for run in left}):
+        store.set_meta(f"repair:{name}", "1")
+    return len(left)
+
+
+async def attach(context: Context, target: TargetRef, repair: bool) -> None:
+    """Make sure that this is our repository, note snapshots that nobody acknowledged, keep a broken upload.
+
+    Raises what the commands raise, and ForeignRepositoryError.
+    """
+    store = context.store
+    found = await commands.repository_id(target.repository)
+    known = store.target_repository(target.name)
+    if known is None:
+        listed = await commands.snapshots(target.repository)
+        _refuse_foreign(context, target, listed)
+        store.pin_repository(target.name, found)
+    elif known != found:
+        why = _("it was {known} and is {found}").format(known=known[:8], found=found[:8])
+        hint = _("check the target's path; if the new repository is meant: vaultd target trust {name} --repository")
+        raise ForeignRepositoryError(
+            _("target {name} holds another repository than before").format(name=target.name), why,
+            hint.format(name=target.name),
+        )  # fmt: skip
+    else:
+        listed = await commands.snapshots(target.repository)
+    await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
+    if repair:
+        log.info("target %s: keeping what a broken upload has sent", target.name)
+        await commands.repair_index(target.repository)
+
+
+def _refuse_foreign(context: Context, target: TargetRef, listed: list[StoredSnapshot]) -> None:
+    host = context.config.host.name
+    others = sorted({snapshot.host for snapshot in listed} - {host})
+    if others:
+        raise ForeignRepositoryError(
+            _("the repository of target {name} belongs to another host").format(name=target.name),
+            _("it has snapshots of {hosts}, this host is {host}").format(hosts=", ".join(others), host=host),
+            _("give each host a repository of its own, or set the name in [host] when this machine replaces that one"),
+        )
+
+
+def _note_unclaimed(store: Store, target: TargetRef, listed: list[StoredSnapshot], host: str) -> None:
+    """Snapshots that restic finished but nobody acknowledged: their change sets run again, they stay as they are."""
+    store.raise_order(max((snapshot.order for snapshot in listed), default=0))
+    newest = max((snapshot.time for snapshot in listed if snapshot.host == host), default=0)
+    if newest > int(store.get_meta("last_time") or 0):
+        store.set_meta("last_time", str(newest))
+    for snapshot in listed:
+        if store.mark_unclaimed(snapshot.change_set):
+            log.info("target %s: snapshot %s was never acknowledged", target.name, snapshot.id[:8])

@@ -1,0 +1,94 @@
+"""Whether a vault's folder may be backed up: there, the same as before, and not suddenly empty.
+
+A folder that is gone, emptied or replaced raises an alert and makes no snapshot: the old ones stay what they are. A
+mount
+inside the vault that is gone holds back full snapshots only: what it held is not deleted, it is out of sight.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from vaultd.errors import RootError
+from vaultd.i18n import _
+from vaultd.names import display, join
+from vaultd.protect.refs import VaultRef
+from vaultd.store import Store
+from vaultd.watch.mounts import identity_of, mounts_below
+
+_ALERTS = ("vault-missing", "vault-emptied", "vault-replaced", "vault-unreadable")
+
+
+@dataclass(frozen=True, slots=True)
+class RootState:
+    """``withhold_full``: a mount inside the vault is missing, so no snapshot of it would be exact."""
+
+    withhold_full: bool
+
+
+def check_root(store: Store, vault: VaultRef) -> RootState:
+    """Check a vault's folder and the mounts in it; alerts are raised and cleared. Raises RootError: no snapshot now."""
+    _check_folder(store, vault)
+    _check_identity(store, vault)
+    for code in _ALERTS:
+        store.alerts.clear(code, vault=vault.name)
+    return RootState(_mount_is_missing(store, vault))
+
+
+def accept(store: Store, vault: VaultRef) -> None:
+    """The operator says that what was found is meant: an emptied folder, another file system, a missing mount."""
+    store.accept(vault.id, True)
+    for path in store.mounts(vault.id):
+        store.set_mount(vault.id, path, None)
+
+
+def _refuse(store: Store, vault: VaultRef, code: str, why: str, hint: str) -> RootError:
+    store.alerts.raise_(code, vault=vault.name, detail={"path": display(vault.root), "error": why})
+    return RootError(_("no snapshot is made of vault {vault}").format(vault=vault.name), why, hint)
+
+
+def _check_folder(store: Store, vault: VaultRef) -> None:
+    folder = display(vault.root)
+    try:
+        found = os.lstat(vault.root)
+        if not stat.S_ISDIR(found.st_mode):
+            why = _("{folder} is not a folder any more").format(folder=folder)
+            raise _refuse(store, vault, "vault-replaced", why, _("put the folder back"))
+        with os.scandir(vault.root) as entries:
+            is_empty = next(entries, None) is None
+    except (FileNotFoundError, NotADirectoryError):
+        why = _("the folder {folder} is gone").format(folder=folder)
+        raise _refuse(store, vault, "vault-missing", why, _("is its file system mounted?")) from None
+    except OSError as error:
+        why = _("{folder}: {error}").format(folder=folder, error=error.strerror)
+        raise _refuse(store, vault, "vault-unreadable", why, _("the daemon must be able to read it")) from error
+    if is_empty and not store.accepted(vault.id) and store.had_files(vault.id):
+        why = _("the folder {folder} is suddenly empty").format(folder=folder)
+        hint = _("is its file system mounted? If it is meant: vaultd backup {vault} --accept-empty")
+        raise _refuse(store, vault, "vault-emptied", why, hint.format(vault=vault.name))
+
+
+def _check_identity(store: Store, vault: VaultRef) -> None:
+    known, found = store.mounts(vault.id).get(b""), identity_of(vault.root)
+    if known is None:
+        store.set_mount(vault.id, b"", found)
+    elif known != found:
+        why = _("another file system is at {folder} than before").format(folder=display(vault.root))
+        hint = _("mount the right one; if it is meant: vaultd backup {vault} --accept-empty").format(vault=vault.name)
+        raise _refuse(store, vault, "vault-replaced", why, hint)
+
+
+def _mount_is_missing(store: Store, vault: VaultRef) -> bool:
+    known, found = store.mounts(vault.id), mounts_below(vault.root)
+    missing = [path for path, identity in known.items() if path and found.get(path) != identity]
+    for path, identity in found.items():
+        if path and path not in known:
+            store.set_mount(vault.id, path, identity)
+    if missing:
+        detail = {"path": display(join(vault.root, missing[0])), "mounts": len(missing)}
+        store.alerts.raise_("mount-missing", vault=vault.name, detail=detail)
+        return True
+    store.alerts.clear("mount-missing", vault=vault.name)
+    return False

@@ -1,0 +1,139 @@
+"""After restic has ended: look again, judge each path, and make the acknowledgement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vaultd import names
+from vaultd.hashing import Hashed
+from vaultd.model import FileKind, Stat
+from vaultd.protect.binding import Verdict, judge
+from vaultd.protect.changeset import ChangeSet, look
+from vaultd.protect.refs import VaultRef
+from vaultd.store import Bound, Entry, PendingRow, Retry, Store
+
+ATTEMPTS = 3
+"""So many failed bindings, and a file counts as in motion."""
+
+PAGE = 20_000
+RETRY_NS = 2_000_000_000
+UNREAD_RETRY_NS = 900_000_000_000
+
+
+@dataclass(slots=True)
+class Judged:
+    """The paths of a change set after the run. ``moving`` are to be hashed from what restic stored."""
+
+    bound: list[Bound] = field(default_factory=list)
+    deleted: list[bytes] = field(default_factory=list)
+    settled: list[bytes] = field(default_factory=list)
+    moving: dict[bytes, Stat] = field(default_factory=dict)
+    retry: list[Retry] = field(default_factory=list)
+    unread: list[bytes] = field(default_factory=list)
+
+
+def judge_all(
+    store: Store, vault: VaultRef, changes: ChangeSet, hashed: Mapping[bytes, Hashed], refused: set[str]
+) -> Judged:
+    """Look at every file of the change set again, and judge it. ``refused``: items for which restic reported an error.
+
+    What was found changed goes into the catalog and the backlog again, so that the next run starts from it.
+    """
+    judged, now = Judged(), time.time_ns()
+    different: list[tuple[bytes, Stat]] = []
+    lost: list[bytes] = []
+    for path, before in changes.files.items():
+        try:
+            after = look(vault.root, path)
+        except OSError:
+            after, no_access = before, True
+        else:
+            no_access = False
+        is_refused = no_access or (bool(refused) and names.replaced(names.join(vault.root, path)) in refused)
+        known = changes.known.get(path)
+        verdict = judge(before, changes.looked_at, hashed.get(path), known, after, refused=is_refused)
+        if verdict is Verdict.BOUND:
+            got = hashed.get(path)
+            digest = known if known is not None else got.digest if got is not None else None
+            judged.bound.append(Bound(path, before, digest if before.kind is FileKind.FILE else None))
+            continue
+        if verdict is Verdict.GONE:
+            lost.append(path)
+            continue
+        if after is not None and after != before:
+            different.append((path, after))
+        if verdict is Verdict.UNREAD:
+            judged.unread.append(path)
+            judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS, False))
+        elif changes.attempts.get(path, 0) + 1 >= ATTEMPTS and before.kind is FileKind.FILE:
+            judged.moving[path] = after if after is not None else before
+        else:
+            judged.retry.append(Retry(path, None, now + RETRY_NS, False))
+    for path in changes.unread:
+        judged.unread.append(path)
+        judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS, False))
+    if different or lost:
+        store.observe(vault.id, vault.targets, different, lost)
+    return judged
+
+
+def in_motion(judged: Judged, stored: Mapping[bytes, tuple[int, bytes]], objective: float) -> list[Bound]:
+    """The files in motion with size and hash of what restic stored; one that could not be read back is tried again."""
+    now, found = time.time_ns(), list[Bound]()
+    for path, seen in judged.moving.items():
+        if path in stored:
+            size, digest = stored[path]
+            kept = Stat(seen.kind, seen.inode, size, seen.mtime, seen.ctime, seen.mode, seen.uid, seen.gid)
+            found.append(Bound(path, kept, digest))
+            judged.retry.append(Retry(path, "in-motion", now + int(objective * 1e9), True))
+        else:
+            judged.retry.append(Retry(path, None, now + RETRY_NS, False))
+    return found
+
+
+def settle_owed(store: Store, vault: VaultRef, target: int, upto: int, judged: Judged, refused: set[str]) -> None:
+    """After a full snapshot: which of the paths that were only owed does it have as they are?
+
+    A path is settled when it is now what the catalog said before the run: its content was bound then, or it has none.
+    All others go through catalog and backlog again.
+    """
+    done = {bound.path for bound in judged.bound} | {again.path for again in judged.retry} | set(judged.moving)
+    after = b""
+    while rows := store.pending_rows(target, vault.id, upto=upto, after=after, limit=PAGE):
+        rest = [row for row in rows if row.path not in done]
+        _settle_page(store, vault, rest, judged, refused)
+        if rows[-1].path == after:  # the vault's own folder (b"") was the only row
+            return
+        after = rows[-1].path
+
+
+def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judged: Judged, refused: set[str]) -> None:
+    entries = store.entries(vault.id, [row.path for row in rows])
+    different: list[tuple[bytes, Stat]] = []
+    lost: list[bytes] = []
+    for row in rows:
+        entry = entries.get(row.path)
+        try:
+            now = look(vault.root, row.path)
+        except OSError:
+            continue  # stays owed; the reconcile scan names it
+        if now is None:
+            if entry is None:
+                judged.settled.append(row.path)
+                judged.deleted.append(row.path)
+            else:
+                lost.append(row.path)
+        elif entry is None or entry.stat != now:
+            different.append((row.path, now))
+        elif names.replaced(names.join(vault.root, row.path)) not in refused and _has_all(row, entry):
+            judged.settled.append(row.path)
+    if different or lost:
+        store.observe(vault.id, vault.targets, different, lost)
+
+
+def _has_all(row: PendingRow, entry: Entry) -> bool:
+    if entry.stat.kind is FileKind.FILE:
+        return row.unsafe_since is None and entry.sha256 is not None
+    return entry.stat.kind is not FileKind.SYMLINK or row.unsafe_since is None

@@ -1,0 +1,219 @@
+"""One run, end to end: record it, let restic store the change set while the files are hashed, bind, acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from vaultd import custody, files, names
+from vaultd.errors import VaultdError
+from vaultd.hashing import Hashed, hash_files
+from vaultd.model import Progress, SnapshotKind
+from vaultd.protect import settle
+from vaultd.protect.changeset import ChangeSet
+from vaultd.protect.refs import Context, TargetRef, VaultRef
+from vaultd.restic import commands
+from vaultd.restic.commands import BackupResult
+from vaultd.restic.process import boot_id
+from vaultd.restic.tags import new_change_set, tags_of
+from vaultd.store import Acknowledgement, Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How carefully to use the line: after a break, smaller packs over fewer connections lose less at the next one."""
+
+    connections: int | None = None
+    pack_size: int | None = None
+
+
+SHAKY = Line(connections=2, pack_size=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run achieved. ``unread`` and ``retry`` count paths of the change set that stay pending."""
+
+    change_set: str
+    snapshot: str
+    kind: SnapshotKind
+    files: int
+    total: int
+    sent: int
+    seconds: float
+    upto: int
+    bound: int
+    unread: int
+    retry: int
+    in_motion: int
+
+
+def monotone_time(store: Store) -> tuple[int, datetime | None]:
+    """The time for a new snapshot, in nanoseconds, and what to tell restic (None: its own clock is fine).
+
+    A clock that was set back must not make a younger snapshot look older: it then gets the second after the last one's.
+    """
+    last, now = int(store.get_meta("last_time") or 0), time.time_ns()
+    if now > last:
+        return now, None
+    forced = (last // 1_000_000_000 + 1) * 1_000_000_000
+    return forced, datetime.fromtimestamp(forced // 1_000_000_000, UTC)
+
+
+async def make(
+    context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet, line: Line
+) -> Done:
+    """Make one full or express snapshot and acknowledge what it settles. Raises VaultdError; nothing is lost then."""
+    store = context.store
+    run = new_change_set(store.next_order())
+    moment, forced = monotone_time(store)
+    tags = tags_of(vault.name, kind, run, vault.root)
+    begun = time.monotonic()
+    store.begin_run(run, target.id, vault.id, kind)
+    watcher = _Watcher(context, vault, target, kind, changes)
+    to_hash = changes.to_hash()
+    paths = [names.join(vault.root, path) for path in to_hash]
+    hashing = asyncio.create_task(hash_files(paths, sum(changes.files[path].size for path in to_hash)))
+    listing: Path | None = None
+    try:
+        if kind is SnapshotKind.FULL:
+            roots: Sequence[bytes] = [vault.root]
+        else:
+            roots, listing = (), await asyncio.to_thread(_write_list, context, run, vault, changes)
+        parent = store.last_snapshot(target.id, vault.id, SnapshotKind.FULL)
+        result = await commands.backup(
+            target.repository, roots=roots, files_from=listing, host=context.config.host.name, tags=tags,
+            parent=None if parent is None else parent.snapshot, time=forced, stall=context.config.host.stall_seconds,
+            started=partial(record_process, store, run), marker=run, on_progress=watcher.moved,
+            skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
+            connections=line.connections, pack_size=line.pack_size,
+        )  # fmt: skip
+        hashed = dict(zip(to_hash, await hashing, strict=True))
+        previous = None if parent is None else parent.snapshot
+        done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, hashed, previous)
+    except BaseException as error:
+        sent = watcher.bytes_done
+        reason = error.code if isinstance(error, VaultdError) else type(error).__name__
+        store.end_run(run, "failed", time.monotonic() - begun, sent=sent, error=reason)
+        raise
+    finally:
+        hashing.cancel()
+        await asyncio.gather(hashing, return_exceptions=True)
+        if listing is not None:
+            listing.unlink(missing_ok=True)
+    seconds = time.monotonic() - begun
+    state = "partial" if done.unread or done.retry else "done"
+    store.end_run(run, state, seconds, files=done.files, total=done.total, sent=done.sent)
+    watcher.finished()
+    return done
+
+
+def record_process(store: Store, run: str, pid: int, start_time: int) -> None:
+    """Put the process on record that is about to become restic."""
+    store.set_process(run, pid, start_time, boot_id())
+
+
+def _write_list(context: Context, run: str, vault: VaultRef, changes: ChangeSet) -> Path:
+    folder = context.config.host.state / "lists"
+    files.make_private_directory(folder)
+    path = folder / run
+    files.create_exclusive(path, b"".join(names.join(vault.root, root) + b"\0" for root in changes.roots))
+    return path
+
+
+async def _acknowledge(
+    context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet, run: str, moment: int,
+    result: BackupResult, hashed: dict[bytes, Hashed], previous: str | None,
+) -> Done:  # fmt: skip
+    store = context.store
+    refused = {error.item for error in result.errors}
+    judged = await asyncio.to_thread(settle.judge_all, store, vault, changes, hashed, refused)
+    snapshot = result.snapshot_id or (previous if kind is SnapshotKind.FULL else None)
+    if snapshot is None:  # every listed file had vanished: there is nothing to acknowledge
+        return Done(run, "", kind, 0, 0, 0, result.finished.duration, changes.upto, 0, 0, len(changes.files), 0)
+    stored = await stored_hashes(target, snapshot, vault, list(judged.moving))
+    moving = settle.in_motion(judged, stored, vault.config.objective)
+    if kind is SnapshotKind.FULL:
+        await asyncio.to_thread(settle.settle_owed, store, vault, target.id, changes.upto, judged, refused)
+    acknowledgement = Acknowledgement(
+        run, snapshot, target.id, vault.id, kind, moment, result.files_total, result.bytes_total, changes.upto,
+        bound=judged.bound, deleted=judged.deleted, in_motion=moving, retry=judged.retry, settled=judged.settled,
+    )  # fmt: skip
+    await asyncio.to_thread(custody.record, store, acknowledgement)
+    store.set_meta("last_time", str(moment))
+    return Done(
+        run, snapshot, kind, result.files_total, result.bytes_total, result.data_added_packed, result.finished.duration,
+        changes.upto, len(judged.bound), len(judged.unread), len(judged.retry) - len(judged.unread) - len(moving),
+        len(moving),
+    )  # fmt: skip
+
+
+async def stored_hashes(
+    target: TargetRef, snapshot: str, vault: VaultRef, paths: Sequence[bytes]
+) -> dict[bytes, tuple[int, bytes]]:
+    """Size and SHA-256 of what a snapshot holds of these files; those that it does not hold are left out."""
+    found: dict[bytes, tuple[int, bytes]] = {}
+    for path in paths:
+        counted = _Counted()
+        try:
+            await commands.dump(target.repository, snapshot, names.join(vault.root, path), on_chunk=counted.take)
+        except VaultdError as error:
+            log.debug("reading back %s: %s", names.display(path), error)
+            continue
+        found[path] = (counted.size, counted.digest.digest())
+    return found
+
+
+class _Counted:
+    def __init__(self) -> None:
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def take(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self.digest.update(chunk)
+
+
+class _Watcher:
+    """Turns restic's counts into Progress with our totals."""
+
+    def __init__(
+        self, context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet
+    ) -> None:
+        self._report: Callable[[Progress], None] = context.on_progress
+        self._names = (vault.name, target.name, kind.value)
+        if kind is SnapshotKind.FULL:
+            files_total, bytes_total, _complete = context.store.totals(vault.id)
+        else:
+            files_total, bytes_total = len(changes.files), changes.total
+        self._totals = (files_total, bytes_total)
+        self._begun = time.monotonic()
+        self._marks: list[tuple[float, int]] = []
+        self.bytes_done = 0
+
+    def moved(self, files_done: int, bytes_done: int) -> None:
+        """restic has read so much."""
+        self.bytes_done = bytes_done
+        now = time.monotonic()
+        self._marks = [*self._marks[-20:], (now, bytes_done)]
+        first_time, first_bytes = self._marks[0]
+        rate = (bytes_done - first_bytes) / (now - first_time) if now > first_time else 0.0
+        files_total, bytes_total = max(self._totals[0], files_done), max(self._totals[1], bytes_done)
+        left = (bytes_total - bytes_done) / rate if rate > 0 else None
+        self._report(
+            Progress("backup", *self._names, files_done, files_total, bytes_done, bytes_total, rate, left)
+        )  # fmt: skip
+
+    def finished(self) -> None:
+        """The run is over."""
+        files_total, bytes_total = self._totals
+        self._report(Progress("done", *self._names, files_total, files_total, bytes_total, bytes_total, 0.0, 0.0))

@@ -1,0 +1,64 @@
+"""vaultd's own state as a vault of its own: database (by SQLite's backup interface) and configuration, off-site.
+
+It makes no entries about itself. Keys and passwords are not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+
+from vaultd import files
+from vaultd.model import SnapshotKind
+from vaultd.protect.refs import Context, TargetRef
+from vaultd.protect.snapshot import monotone_time, record_process
+from vaultd.restic import commands
+from vaultd.restic.tags import new_change_set, tags_of
+
+VAULT = "vaultd-state"
+SHORTEST_SECONDS = 60.0
+SHARE = 20.0
+"""The next copy waits this many times as long as the last one took."""
+
+
+class StateCopy:
+    """Decides when the state is to be copied to a target, and does it."""
+
+    def __init__(self, context: Context, target: TargetRef) -> None:
+        self._context = context
+        self._target = target
+        self._due = 0.0
+        self._number = -1
+
+    def due(self, now: float, number: int) -> bool:
+        """Whether something was acknowledged since the last copy (``number``: the newest snapshot's), and it is
+        time."""
+        return number > self._number and now >= self._due
+
+    async def make(self, number: int) -> None:
+        """Copy the state. Raises VaultdError when the target fails."""
+        store, config = self._context.store, self._context.config
+        begun = time.monotonic()
+        folder = config.host.state / "copy"
+        files.make_private_directory(folder)
+        await asyncio.to_thread(store.database.backup_to, folder / "state.db")
+        files.replace(folder / "vaultd.toml", await asyncio.to_thread(config.file.read_bytes))
+        run = new_change_set(store.next_order())
+        root = os.fsencode(folder)
+        store.begin_run(run, self._target.id, store.vault_id(VAULT), SnapshotKind.FULL)
+        state = "failed"
+        try:
+            _moment, forced = monotone_time(store)
+            await commands.backup(
+                self._target.repository, roots=[root], host=config.host.name, time=forced,
+                tags=tags_of(VAULT, SnapshotKind.FULL, run, root), stall=config.host.stall_seconds, marker=run,
+                started=partial(record_process, store, run),
+            )  # fmt: skip
+            state = "done"
+        finally:
+            seconds = time.monotonic() - begun
+            store.end_run(run, state, seconds)
+            self._due = time.monotonic() + max(SHORTEST_SECONDS, SHARE * seconds)
+        self._number = number
