@@ -232,7 +232,7 @@ def test_the_same_options_again_go_on(place: Place) -> None:
 
 def test_missing_and_wrong_options_write_nothing(place: Place) -> None:
     missing = place.init("--batch")
-    assert missing.returncode == EXIT_USAGE and "give --server, --folder, --vault" in missing.stderr
+    assert missing.returncode == EXIT_USAGE and "give --server, --folder\n" in missing.stderr
     for flag, value, word in (
         ("--classification", "geheim", "top-secret"),
         ("--folder", str(place.folder / "none"), "nothing is there"),

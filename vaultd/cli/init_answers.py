@@ -98,23 +98,29 @@ def collect(given: Answers, config_file: Path, *, ask: bool, without_vault: bool
     missing: list[str] = []
     for question in (*HOST, *TARGET, *(() if without_vault else VAULT)):
         value = given.get(question.flag)
-        if value is None:
-            value = question.default(answers) if question.flag != "vault" or "folder" in answers else None
+        if value is not None:
+            _refuse(question, value)
+        elif question.flag == "vault" and "folder" not in answers:
+            continue  # its name comes from the folder, and that is asked for already
+        else:
+            value = question.default(answers)
             if ask and question.ask:
                 value = _prompt(question, value)
             elif value is None:
                 missing.append(flag_of(question))
                 continue
-        else:
-            problem = refusal(question, value)
-            if problem:
-                why = _("found {found}; allowed: {allowed}").format(found=value, allowed=problem)
-                raise ConfigError(flag_of(question), why, _("see `{command} --help`").format(command="vaultd init"))
         answers[question.flag] = value
     if missing:
         hint = _("or leave out --batch and --json, and you will be asked")
         raise ConfigError(_("something is missing"), _("give {flags}").format(flags=", ".join(missing)), hint)
     return answers
+
+
+def _refuse(question: Question, value: Any) -> None:
+    problem = refusal(question, value)
+    if problem:
+        why = _("found {found}; allowed: {allowed}").format(found=value, allowed=problem)
+        raise ConfigError(flag_of(question), why, _("see `{command} --help`").format(command="vaultd init"))
 
 
 def as_values(answers: Answers) -> Mapping[Key, Value]:
