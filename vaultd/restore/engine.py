@@ -6,9 +6,9 @@ Measured with restic 0.18.0:
   and line feeds. To get the folder's metadata, its parent is restored with everything below the folder excluded: that
   makes the folder alone, with mode, owner, times, attributes and ACLs.
 - Patterns of ``--include`` and ``--exclude`` are Go's ``filepath.Match`` with a leading ``/`` for the start: ``\\``
-  takes the meaning from ``*?[]\\``, other bytes stand for themselves, line feeds and bytes that are not UTF-8 too. A pattern
-  that matches nothing is no error, so what was asked for has to be looked for afterwards. The folders on the way to
-  what is included get their metadata as well.
+  takes the meaning from ``*?[]\\``, other bytes stand for themselves, line feeds and bytes that are not UTF-8 too. A
+  pattern that matches nothing is no error, so what was asked for has to be looked for afterwards. The folders on the
+  way to what is included get their metadata as well.
 - Hard links inside what is restored come back as such; of a group that is restored in part, those restored are linked.
 - Sockets are not stored. FIFOs and devices are. Without ``--sparse`` a sparse file takes its full room.
 - What is in the way: a symbolic link is replaced, never followed, for files and for folders; a file that has hard
@@ -85,7 +85,7 @@ class Engine:
     ) -> Ran:
         """Restore what is below ``folder`` of a snapshot. Raises mapped errors; problems of single paths are returned.
 
-        ``paths`` relative to ``folder``: only these and what is below them. ``without``: nothing of this folder's content.
+        ``paths`` relative to ``folder``: only these and what is below. ``without``: nothing of this folder's content.
         ``again``: there may be remains of another run (``workplace.clear_for_another_run`` has been there): what is in
         place is read and compared, and the whole is read once more at the end.
         """
@@ -139,7 +139,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in a snapshot the vault's content is: ``folder``, which is ``name`` in ``above`` (no name: it is the top)."""
+    """Where in a snapshot the vault's content is: ``folder``, that is ``name`` in ``above`` (no name: the top)."""
 
     folder: bytes
     above: bytes

@@ -17,15 +17,15 @@ from typing import Any
 from vaultd.names import display, join
 from vaultd.restore import metadata
 from vaultd.restore.engine import Problem
+from vaultd.restore.metadata import Metadata
 
-ADDED, REPLACED, BESIDE, FOLDER = "added", "replaced", "beside", "folder"
+ADDED, REPLACED, BESIDE = "added", "replaced", "beside"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One step, by relative paths. ``kind``: "added", "replaced", "beside" (a rename from ``source`` to ``path``), or
-    "folder" (a folder that is there gets the metadata of the staged one). ``files`` is how many files come with it;
-    ``links``: the replaced file had so many other names, which keep the older content."""
+    """One rename, from ``source`` in the stage to ``path``. ``kind``: "added", "replaced" or "beside". ``files`` is how
+    many files come with it; ``links``: the replaced file had so many other names, which keep the older content."""
 
     kind: str
     source: bytes
@@ -46,16 +46,22 @@ class Action:
 
 @dataclass(slots=True)
 class Merge:
-    """All actions, in order. ``reappeared``: names that are in the folder and not in the staged snapshot, where the
-    folder changed since: these may have been deleted in between."""
+    """All actions; and the metadata that folders on both sides get after them (``b""``, the folder itself, is the
+    caller's), taken beforehand, because every rename changes the times of two folders.
+
+    ``reappeared``: names that are in the folder and not in the staged snapshot, where the folder changed since: these
+    may have been deleted in between.
+    """
 
     actions: list[Action] = field(default_factory=list)
+    folders: dict[bytes, Metadata] = field(default_factory=dict)
     reappeared: list[bytes] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """For the plan of the merge."""
         return {
             "actions": [action.as_json() for action in self.actions],
+            "folders": [[path.decode("latin-1"), found.as_json()] for path, found in self.folders.items()],
             "reappeared": [path.decode("latin-1") for path in self.reappeared],
         }
 
@@ -64,6 +70,7 @@ class Merge:
         """The inverse of ``as_json``."""
         return cls(
             [Action.from_json(action) for action in found["actions"]],
+            {path.encode("latin-1"): Metadata.from_json(one) for path, one in found["folders"]},
             [path.encode("latin-1") for path in found["reappeared"]],
         )
 
@@ -89,10 +96,7 @@ def decide(stage: bytes, to: bytes, suffix: str, *, root_mtime: int | None, hide
                 folders.append(path)
         if root_mtime is not None and _changed_since(stage, to, folder, root_mtime):
             merge.reappeared += [join(folder, name) if folder else name for name in sorted(there - set(staged))]
-        if folder:
-            merge.actions.append(Action(FOLDER, folder, folder))
-    # Deepest folders last decided, first done: a rename into a folder changes the folder's time.
-    merge.actions.sort(key=lambda action: (action.kind == FOLDER, -action.path.count(b"/")))
+        merge.folders[folder] = metadata.read(join(stage, folder))
     return merge
 
 
@@ -143,20 +147,16 @@ def carry_out(merge: Merge, stage: bytes, to: bytes) -> list[Problem]:
     """Do what is left to do of a merge; returns what could not be done."""
     problems: list[Problem] = []
     for action in merge.actions:
-        source, target = join(stage, action.source), join(to, action.path)
         try:
-            if action.kind == FOLDER:
-                _folder(problems, source, target, action)
-            else:
-                _rename(source, target)
+            _rename(join(stage, action.source), join(to, action.path))
         except OSError as error:
             problems.append(Problem(display(action.path), error.strerror or str(error)))
+    # From below: a folder that is closed to its owner stays open until all below it is done.
+    for folder in sorted(merge.folders, key=lambda path: -path.count(b"/")):
+        if folder:
+            texts = metadata.write(join(to, folder), merge.folders[folder])
+            problems += [Problem(display(folder), text) for text in texts]
     return problems
-
-
-def _folder(problems: list[Problem], source: bytes, target: bytes, action: Action) -> None:
-    if os.path.lexists(source):
-        problems += [Problem(display(action.path), text) for text in metadata.write(target, metadata.read(source))]
 
 
 def _rename(source: bytes, target: bytes) -> None:

@@ -11,7 +11,7 @@ from vaultd import names
 from vaultd.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL
 from vaultd.model import StoredSnapshot
 from vaultd.restore.engine import Problem
-from vaultd.restore.merge import ADDED, BESIDE, FOLDER, REPLACED, Merge
+from vaultd.restore.merge import ADDED, BESIDE, REPLACED, Merge
 from vaultd.restore.plan import Plan
 from vaultd.units import rfc3339
 
@@ -65,7 +65,7 @@ class Result:
     def express(self, place: int) -> list[tuple[str, bytes, int, int]]:
         """What the snapshot at this place of the plan has put over the ones before: kind, path, files, other links."""
         merge = self.merges.get(place, Merge())
-        return [(one.kind, one.path, one.files, one.links) for one in merge.actions if one.kind != FOLDER]
+        return [(one.kind, one.path, one.files, one.links) for one in merge.actions]
 
     def as_json(self) -> dict[str, Any]:
         """The object of ``vaultd --json restore``."""

@@ -198,7 +198,8 @@ class Restore:
             # The folder itself, without its content, for its metadata.
             aside = work.path / "root"
             await self.engine.restore(snapshot, source.above, bytes(aside), without=source.name, what=self._what)
-            self._note_root(work, join(bytes(aside), source.name))
+            if os.path.isdir(join(bytes(aside), source.name)):
+                work.root = metadata.read(join(bytes(aside), source.name))
 
     async def _staged(self, work: workplace.Workplace, snapshot: StoredSnapshot, place: int) -> None:
         source, stage = source_of(snapshot), bytes(work.stage)
@@ -228,12 +229,7 @@ class Restore:
         for problem in carry_out(self.result.merges[place], content, bytes(self.to)):
             self._problems[problem.path] = problem
         if has_root and not self.plan.paths:
-            self._note_root(work, content)
-
-    def _note_root(self, work: workplace.Workplace, folder: bytes) -> None:
-        if os.path.isdir(folder):
-            work.root = metadata.read(folder)
-            work.save()
+            work.root = self.result.merges[place].folders[b""]
 
     async def _restore(
         self, work: workplace.Workplace, snapshot: StoredSnapshot, folder: bytes, to: bytes, paths: Sequence[bytes]

@@ -32,9 +32,8 @@ FORMAT = 1
 @dataclass(slots=True)
 class Workplace:
     """The folder and its marker. ``step`` counts the snapshots of the plan that are wholly in place; ``staged``: the
-    next one is wholly in ``stage`` and its merge may have begun; ``tried``: a run for it has begun, so there may be remains.
-
-    ``root``: the metadata that the restored folder gets in the end. ``problems``: of the snapshots in place."""
+    next one is wholly in ``stage`` and its merge may have begun; ``tried``: a run for it has begun, so there may
+    be remains. ``root``: the metadata that the restored folder gets in the end. ``problems``: of what is in place."""
 
     path: Path
     request: dict[str, Any]
