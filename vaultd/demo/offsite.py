@@ -11,44 +11,20 @@ import contextlib
 import getpass
 import json
 import os
-import random
-import shlex
-import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import psutil
 
+from vaultd.demo import processes
+from vaultd.demo.sshd import LOOPBACK, Settings, find_sshd, free_port, make_key
 from vaultd.errors import VaultdError
 from vaultd.files import make_private_directory, replace
 from vaultd.i18n import _
 
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 15.0
-STOP_SECONDS = 10.0
-
-
-def find_sshd() -> str:
-    """The absolute path of sshd (it re-executes itself and insists on one). Raises VaultdError where there is none."""
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
-    found = shutil.which("sshd", path=path)
-    if found is None:
-        raise VaultdError(
-            _("the off-site server cannot start"), _("sshd is not installed"), _("apt-get install openssh-server")
-        )
-    return os.path.abspath(found)
-
-
-def make_key(path: Path, comment: str = "vaultd") -> Path:
-    """Make an Ed25519 key pair without passphrase: ``path`` and ``path``.pub, replacing what was there."""
-    for old in (path, path.with_name(path.name + ".pub")):
-        old.unlink(missing_ok=True)
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", os.fspath(path)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
-    return path
 
 
 class OffsiteServer:
@@ -68,11 +44,11 @@ class OffsiteServer:
         self.identity = self.files / "user_key"
         self.host_key = self.files / "host_key"
         self.log = self.files / "sshd.log"
+        self._authorized_keys = self.files / "authorized_keys"
         self._config = self.files / "sshd_config"
         self._pid_file = self.files / "sshd.pid"
         self._state = self.files / "running.json"
         self._child: subprocess.Popen[bytes] | None = None
-        self._fixed_port = bool(port)
         self.port = port or self._recorded().get("port", 0)
 
     # -- life --------------------------------------------------------------------------------------------------
@@ -85,7 +61,7 @@ class OffsiteServer:
             make_key(self.host_key, "vaultd off-site host")
         if not self.identity.exists():
             make_key(self.identity, "vaultd off-site user")
-        replace(self.files / "authorized_keys", self.identity.with_name("user_key.pub").read_bytes())
+        replace(self._authorized_keys, self.identity.with_name("user_key.pub").read_bytes())
 
     def start(self) -> int:
         """Start the server, or find it running; returns its port. Raises VaultdError with the end of sshd's log."""
@@ -95,20 +71,23 @@ class OffsiteServer:
         self.prepare()
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's own empty folder; systemd makes it otherwise
-        for attempt in range(5):
-            if not self.port or (attempt and not self._fixed_port):
-                self.port = _free_port()
+        known_port, problem = self.port, ""
+        for _attempt in range(5):
+            self.port = known_port or free_port()
             problem = self._start_once(sshd)
             if not problem:
                 return self.port
-            if "in use" not in problem:
-                break
+            if known_port or "in use" not in problem:
+                break  # clients know the port: another one would not help them
         raise VaultdError(_("the off-site server cannot start"), problem)
 
     def _start_once(self, sshd: str) -> str:
         """Start sshd and wait until it listens; returns the end of its log when it does not."""
         self._pid_file.unlink(missing_ok=True)
-        self._write_config(sshd)
+        settings = Settings(
+            self.port, self.user, self.host_key, self._authorized_keys, self._pid_file, self.root, self.read_only
+        )
+        settings.write(self._config, sshd)
         before = self.log.stat().st_size if self.log.exists() else 0
         self._child = subprocess.Popen(
             [sshd, "-D", "-f", os.fspath(self._config), "-E", os.fspath(self.log)],
@@ -116,7 +95,7 @@ class OffsiteServer:
             start_new_session=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         )  # fmt: skip
         pid = self._child.pid
-        state = {"pid": pid, "started": _start_ticks(pid), "port": self.port}
+        state = {"pid": pid, "started": processes.start_ticks(pid), "port": self.port}
         replace(self._state, json.dumps(state).encode())
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -138,11 +117,11 @@ class OffsiteServer:
         listener = self._listener()
         if listener is not None:
             # Stopped first, so that it cannot accept another connection while its children are collected.
-            _signal([listener], signal.SIGSTOP)
-            _end(_children(listener))
-            _end([listener])
+            processes.freeze([listener])
+            processes.end(processes.children(listener))
+            processes.end([listener])
         if self._child is not None:
-            self._child.wait(STOP_SECONDS)
+            self._child.wait(processes.SECONDS)
             self._child = None
         self._pid_file.unlink(missing_ok=True)
 
@@ -162,22 +141,22 @@ class OffsiteServer:
     def cut(self) -> int:
         """Drop every open connection; new ones are accepted. Returns how many processes were ended."""
         listener = self._listener()
-        return _end(_children(listener)) if listener else 0
+        return processes.end(processes.children(listener)) if listener else 0
 
     def freeze(self, *, listener: bool = False) -> int:
         """Make the open connections hang without closing; with ``listener`` new ones hang too."""
         found = self._listener()
         if found is None:
             return 0
-        processes = [*([found] if listener else []), *_children(found)]
-        _signal(processes, signal.SIGSTOP)
-        return len(processes)
+        frozen = [*([found] if listener else []), *processes.children(found)]
+        processes.freeze(frozen)
+        return len(frozen)
 
     def thaw(self) -> None:
         """Let frozen processes go on."""
         found = self._listener()
         if found is not None:
-            _signal([found, *_children(found)], signal.SIGCONT)
+            processes.send([found, *processes.children(found)], signal.SIGCONT)
 
     def rekey(self) -> None:
         """Give the server another host key, as after a reinstallation or behind an impostor."""
@@ -197,7 +176,7 @@ class OffsiteServer:
     def sessions(self) -> int:
         """How many processes serve open connections."""
         listener = self._listener()
-        return len(_children(listener)) if listener else 0
+        return len(processes.children(listener)) if listener else 0
 
     def connections_seen(self) -> int:
         """How many connections the server has accepted since its log began."""
@@ -222,96 +201,11 @@ class OffsiteServer:
     def _listener(self) -> psutil.Process | None:
         """The listening sshd, if it is the very process that was started (pids are used again)."""
         recorded = self._recorded()
-        if self._child is not None and self._child.poll() is not None:
-            return None  # reaped by poll
+        if self._child is not None:
+            return psutil.Process(self._child.pid) if self._child.poll() is None else None
         with contextlib.suppress(psutil.NoSuchProcess, KeyError):
             process = psutil.Process(recorded["pid"])
-            if _start_ticks(process.pid) == recorded["started"] and process.status() != psutil.STATUS_ZOMBIE:
+            if processes.start_ticks(process.pid) == recorded["started"] and process.status() != psutil.STATUS_ZOMBIE:
                 self.port = recorded["port"]
                 return process
         return None
-
-    def _write_config(self, sshd: str) -> None:
-        lines = [
-            f"Port {self.port}", f"ListenAddress {self.host}", f"AllowUsers {self.user}",
-            f"HostKey {_quoted(self.host_key)}", f"PidFile {_quoted(self._pid_file)}",
-            f"AuthorizedKeysFile {_quoted(self.files / 'authorized_keys').replace('%', '%%')}",
-            # The folders above are a test's or a demo's, often in /tmp; the keys are nobody else's.
-            "StrictModes no", "AuthenticationMethods publickey", "PasswordAuthentication no",
-            "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
-            f"UsePAM {'yes' if _is_locked(self.user) else 'no'}",
-            "DisableForwarding yes", "PermitTTY no", "PermitUserRC no", "PrintMotd no", "UseDNS no",
-            "MaxStartups 200", "MaxSessions 50", "LogLevel DEBUG1",
-            "Subsystem sftp internal-sftp", f"ForceCommand {self._command()}",
-        ]  # fmt: skip
-        # OpenSSH 9.8 and later shut out an address that fails often: here every client is 127.0.0.1.
-        replace(self._config, "\n".join([*lines, "PerSourcePenalties no", ""]).encode())
-        command = [sshd, "-t", "-f", os.fspath(self._config)]
-        tried = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True)
-        if b"PerSourcePenalties" in tried.stderr:
-            replace(self._config, "\n".join([*lines, ""]).encode())
-
-    def _command(self) -> str:
-        options = "-R " if self.read_only else ""
-        start = os.fspath(self.root).replace("%", "%%")
-        if not any(character.isspace() for character in start):
-            return f"internal-sftp {options}-d {start}"
-        # internal-sftp splits its arguments at blanks and knows no quotes; the program beside it is run by a shell.
-        return f"exec /usr/lib/openssh/sftp-server {options}-d {shlex.quote(start)}"
-
-
-def _quoted(path: Path) -> str:
-    text = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _is_locked(user: str) -> bool:
-    """Whether the account has a locked password: without PAM sshd then refuses keys, too. Only root can tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/etc/shadow").read_text().splitlines():
-            name, _colon, rest = line.partition(":")
-            if name == user:
-                return rest.startswith("!")
-    return False
-
-
-def _free_port() -> int:
-    """A free loopback port below the range from which the kernel takes ports for clients: it stays free over a stop."""
-    for _attempt in range(50):
-        port = random.randrange(20000, 32000)  # noqa: S311 - not a secret
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            return port
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def _start_ticks(pid: int) -> int:
-    """When a process started, in ticks since boot, which does not move with the clock. 0: it is gone."""
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    return 0
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
-    return []
-
-
-def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)  # psutil compares the start time: never another process of the same pid
-
-
-def _end(processes: list[psutil.Process]) -> int:
-    """Kill processes, and those that they fork meanwhile, and wait until they are gone."""
-    ended = 0
-    for process in processes:
-        later = _children(process)
-        _signal([process], signal.SIGKILL)
-        ended += 1 + _end(later)
-    psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    return ended

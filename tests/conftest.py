@@ -1,0 +1,75 @@
+"""What tests share: a real off-site server, a target and a configuration for it, a restic repository in a folder.
+
+``offsite``      a running OffsiteServer (sshd) in ``tmp_path``; stopped at the end, whatever happens
+``make_target``  makes a TargetConfig for it, its host key pinned; keywords change single values
+``target``       such a target, named "offsite"
+``config``       a Config with that target and one vault "records" (``tmp_path``/vault, empty), state in ``state``
+``restic_repo``  a new repository in a local folder, as ``vaultd.restic`` takes it
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vaultd.config import Config, TargetConfig
+from vaultd.demo.offsite import OffsiteServer
+from vaultd.restic import commands
+from vaultd.restic.process import Repository
+
+MakeTarget = Callable[..., TargetConfig]
+
+
+@pytest.fixture
+def offsite(tmp_path: Path) -> Iterator[OffsiteServer]:
+    server = OffsiteServer(tmp_path / "offsite")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text("correct horse battery staple\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def make_target(offsite: OffsiteServer, password_file: Path, tmp_path: Path) -> MakeTarget:
+    def make(server: OffsiteServer = offsite, **changes: object) -> TargetConfig:
+        known_hosts = tmp_path / f"known_hosts-{server.port}"
+        known_hosts.write_text(server.known_hosts_line())
+        values: dict[str, object] = {
+            "name": "offsite", "host": server.host, "port": server.port, "user": server.user, "path": "repo",
+            "identity": server.identity, "password_file": password_file, "known_hosts": known_hosts,
+        }  # fmt: skip
+        return TargetConfig.model_validate({**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def target(make_target: MakeTarget) -> TargetConfig:
+    return make_target()
+
+
+@pytest.fixture
+def config(target: TargetConfig, tmp_path: Path) -> Config:
+    (tmp_path / "vault").mkdir(exist_ok=True)
+    vault = {"name": "records", "path": tmp_path / "vault", "classification": "secret", "targets": [target.name]}
+    values = {"host": {"name": "ward", "state": tmp_path / "state"}, "vault": [vault], "file": tmp_path / "vaultd.toml"}
+    return Config.model_validate({**values, "target": [target.model_dump()]})
+
+
+@pytest.fixture
+def restic_repo(tmp_path: Path, password_file: Path) -> Repository:
+    repository = Repository(str(tmp_path / "repository"), password_file, tmp_path / "cache")
+    asyncio.run(commands.init(repository))
+    return repository

@@ -1,0 +1,152 @@
+"""An open SFTP session: small files, room, and whether one may write; each failure is one of vaultd's errors.
+
+Everything here blocks; coroutines call it in a thread. Paths are as the server sees them: a relative one starts at the
+account's start folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vaultd.errors import RepositoryError, TargetReadOnlyError, VaultdError
+from vaultd.i18n import _
+from vaultd.sftp.failures import unreachable
+
+if TYPE_CHECKING:
+    import paramiko
+
+SMALL = 16 * 1024 * 1024
+_EXTENDED = 200  # SSH_FXP_EXTENDED
+_EXTENDED_REPLY = 201
+_READ_ONLY_FLAG = 1  # SSH_FXE_STATVFS_ST_RDONLY
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room in the file system that holds the repository. Bytes, for the account that asks."""
+
+    free: int
+    total: int
+    read_only: bool
+
+
+class Session:
+    """An open SFTP session. Every failure is one of vaultd's errors; a missing file is FileNotFoundError."""
+
+    def __init__(self, transport: paramiko.Transport, sftp: paramiko.SFTPClient, name: str) -> None:
+        self._transport = transport
+        self._sftp = sftp
+        self._name = name
+
+    @contextlib.contextmanager
+    def _asking(self, path: str) -> Iterator[paramiko.SFTPClient]:
+        import paramiko
+
+        what = _("target {name}: {path}").format(name=self._name, path=path or ".")
+        try:
+            yield self._sftp
+        except (FileNotFoundError, VaultdError):
+            raise
+        except PermissionError as error:
+            hint = _("check owner and mode at the server, and whether it is mounted read-only")
+            raise TargetReadOnlyError(what, _("the server does not permit it"), hint) from error
+        except (TimeoutError, EOFError, paramiko.SSHException) as error:
+            raise unreachable(self._name, error) from error
+        except OSError as error:
+            # A refusal of the server has no error number; an error of the line has one, or has ended the session.
+            if not self._transport.is_active() or error.errno is not None:
+                raise unreachable(self._name, error) from error
+            why = _("the server says: {error}").format(error=error)
+            raise RepositoryError(what, why, _("its file system may be full or read-only")) from error
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there."""
+        try:
+            with self._asking(path) as sftp:
+                sftp.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder, sorted; none when there is no folder."""
+        try:
+            with self._asking(folder) as sftp:
+                return sorted(sftp.listdir(folder))
+        except FileNotFoundError:
+            return []
+
+    def get(self, path: str, limit: int = SMALL) -> bytes:
+        """A small file's content. Raises FileNotFoundError, and RepositoryError when it is larger than ``limit``."""
+        with self._asking(path) as sftp, sftp.open(path, "rb") as stream:
+            content = stream.read(limit + 1)
+        if len(content) > limit:
+            raise RepositoryError(_("target {name}: {path}").format(name=self._name, path=path), _("it is too large"))
+        return content
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a small file whole: under another name first, then renamed over what is there."""
+        temporary = f"{path}.{secrets.token_hex(6)}"
+        with self._asking(path) as sftp:
+            try:
+                self._write_new(sftp, temporary, content)
+                sftp.posix_rename(temporary, path)
+            except OSError:
+                with contextlib.suppress(OSError, EOFError):
+                    sftp.remove(temporary)
+                raise
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError), self._asking(path) as sftp:
+            sftp.remove(path)
+
+    def space(self, path: str) -> Space | None:
+        """Room where ``path`` lies (or will); None when the server cannot tell (no statvfs@openssh.com)."""
+        with self._asking(path) as sftp:
+            place = self.nearest(path)
+            try:
+                # paramiko has no method for extensions; `_request` is what its own methods are made of.
+                number, reply = sftp._request(_EXTENDED, "statvfs@openssh.com", place)  # type: ignore[attr-defined]
+            except PermissionError:
+                raise
+            except OSError:
+                return None
+            if number != _EXTENDED_REPLY:
+                return None
+        values = [int(reply.get_int64()) for _field in range(11)]
+        unit = values[1] or values[0]
+        return Space(values[4] * unit, values[2] * unit, bool(values[9] & _READ_ONLY_FLAG))
+
+    def nearest(self, path: str) -> str:
+        """The path, or the nearest folder above it that is there."""
+        while path not in ("", "/", ".") and not self.exists(path):
+            path = posixpath.dirname(path)
+        return path or "."
+
+    def probe(self, folder: str) -> float:
+        """Write a file, look at it and remove it; the server's clock minus ours in seconds (whole ones).
+
+        Raises RepositoryError when any of it is refused.
+        """
+        path = posixpath.join(folder, f".vaultd-probe-{secrets.token_hex(6)}")
+        with self._asking(folder) as sftp:
+            try:
+                self._write_new(sftp, path, b"vaultd looks whether it may write here\n")
+                now = time.time()
+                written = sftp.stat(path).st_mtime
+            finally:
+                with contextlib.suppress(FileNotFoundError, EOFError):
+                    sftp.remove(path)
+        return float(round((written or now) - now))
+
+    @staticmethod
+    def _write_new(sftp: paramiko.SFTPClient, path: str, content: bytes) -> None:
+        with sftp.open(path, "xb") as stream:
+            stream.write(content)
