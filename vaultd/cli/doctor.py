@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +36,7 @@ def doctor_command(cli: Cli, offline: bool) -> int:
         found.append(finding)
         show(cli, finding)
     faults = sum(finding.level == "fault" for finding in found)
-    cli.emit({"version": 1, "faults": faults, "findings": [asdict(finding) for finding in found]})
+    cli.emit({"version": 1, "faults": faults, "findings": [finding.as_json() for finding in found]})
     cli.say()
     cli.say(_("Faults: {count}").format(count=faults) if faults else _("No fault was found."))
     return EXIT_FAILED if faults else EXIT_DONE

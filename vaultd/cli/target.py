@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,7 +168,7 @@ def check_command(cli: Cli, names: tuple[str, ...]) -> int:
     faults = [finding for finding in findings if finding.level == "fault"]
     for finding in findings:
         show(cli, finding)
-    cli.emit({"version": 1, "faults": len(faults), "findings": [asdict(finding) for finding in findings]})
+    cli.emit({"version": 1, "faults": len(faults), "findings": [finding.as_json() for finding in findings]})
     codes = {finding.exit_code for finding in faults}
     return EXIT_DONE if not faults else codes.pop() if len(codes) == 1 else EXIT_FAILED
 

@@ -31,3 +31,7 @@ class Finding:
     def of(cls, subject: str, error: VaultdError) -> Finding:
         """A fault that an error tells of."""
         return cls(FAULT, subject, str(error), error.hint, error.exit_code)
+
+    def as_json(self) -> dict[str, str]:
+        """As ``--json`` has it (docs/json.md)."""
+        return {"level": self.level, "subject": self.subject, "text": self.text, "mend": self.mend}
