@@ -10,7 +10,6 @@ from vaultd.daemon.assembly import Assembly
 from vaultd.errors import ConfigError, VaultdError
 from vaultd.i18n import _
 from vaultd.protect.refs import VaultRef
-from vaultd.protect.root import accept
 from vaultd.protect.snapshot import Done
 from vaultd.protect.worker import Worker
 
@@ -40,7 +39,7 @@ async def backup(
     for vault in vaults:
         try:
             if accept_empty:
-                await asyncio.to_thread(accept, assembly.store, vault)
+                assembly.store.accept(vault.id, True)  # until the next full snapshot
             await scan(vault)
             ready.append((vault, assembly.store.seq()))
         except VaultdError as error:

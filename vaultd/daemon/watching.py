@@ -7,20 +7,21 @@ seconds. A canary proves twice a minute that the watcher hears. Network file sys
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from vaultd import files
-from vaultd.errors import RootError, VaultdError
+from vaultd.errors import VaultdError
 from vaultd.model import Progress
 from vaultd.protect.intake import Intake
 from vaultd.protect.refs import Context, VaultRef
 from vaultd.protect.root import check_root
 from vaultd.watch.canary import Canary
-from vaultd.watch.mounts import is_network
-from vaultd.watch.observer import Fault, Watcher
+from vaultd.watch.observer import Coverage, Fault
+from vaultd.watch.poller import HintSource, source_for
 from vaultd.watch.scan import ScanResult, scan_in_process
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 CANARY_SECONDS = 30.0
 CANARY_TIMEOUT = 10.0
 ROOT_SECONDS = 15.0
-POLL_SECONDS = 60.0
+POLL_SECONDS = 30.0
 
 
 class VaultWatch:
@@ -42,14 +43,15 @@ class VaultWatch:
         self._loop = asyncio.get_running_loop()
         self._rescan = asyncio.Event()
         self._scanning = asyncio.Lock()
-        self._watcher: Watcher | None = None
-        self._intake = Intake(context.store, vault, self._from_thread)
-        poll = vault.config.poll
-        self._polled = is_network(vault.root) if poll is None else poll
+        self._watcher: HintSource | None = None
+        self._intake = Intake(context.store, vault, self._from_thread, self._ask_for_scan)
         self._last_scan = 0.0
 
     def _from_thread(self, vault: int) -> None:
         self._loop.call_soon_threadsafe(self._touched, vault)
+
+    def _ask_for_scan(self) -> None:
+        self._loop.call_soon_threadsafe(self._rescan.set)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -78,43 +80,49 @@ class VaultWatch:
     async def _watch(self) -> None:
         last_canary = 0.0
         while True:
-            wait = POLL_SECONDS if self._polled else min(ROOT_SECONDS, CANARY_SECONDS)
-            try:
-                async with asyncio.timeout(wait):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOT_SECONDS):
                     await self._rescan.wait()
-            except TimeoutError:
-                pass
             await asyncio.to_thread(check_root, self.context.store, self.vault)
-            if self._watcher is not None and not self._watcher.alive():
-                await self._stop_watcher()
-                await self._ensure_watcher()
-                self._rescan.set()
+            if self._watcher is None or not self._watcher.alive():
+                await self._restart_watcher()
             if self._watcher is not None and time.monotonic() - last_canary >= CANARY_SECONDS:
                 await self._check_canary(self._watcher)
                 last_canary = time.monotonic()
             due = time.monotonic() - self._last_scan >= self.vault.config.reconcile
-            if self._polled or due or self._rescan.is_set():
-                self._rescan.clear()
-                if self._watcher is not None and self._watcher.take_overflow():
-                    await asyncio.to_thread(self._watcher.rewatch)
-                    await self.scan()
-                    self.context.store.alerts.clear("watch-overflow", vault=self.vault.name)
-                else:
-                    await self.scan()
+            if due or self._rescan.is_set():
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Watch what is not watched, then scan: in this order nothing falls between."""
+        self._rescan.clear()
+        overflowed = self._watcher is not None and self._watcher.take_overflow()
+        if self._watcher is not None:
+            coverage = await asyncio.to_thread(self._watcher.rewatch)
+            self._note_coverage(coverage)
+        begun = time.monotonic()
+        await self.scan()
+        if self._watcher is not None:
+            self._watcher.scanned(time.monotonic() - begun)
+        if overflowed:
+            self.context.store.alerts.clear("watch-overflow", vault=self.vault.name)
 
     # the watcher
 
     async def _ensure_watcher(self) -> None:
-        if self._polled or self._watcher is not None:
+        if self._watcher is not None:
             return
         folder = self.context.config.host.state / "canary" / self.vault.name
         files.make_private_directory(folder)
-        canary = Canary(folder)
-        watcher = Watcher(
-            Path(self.vault.config.path), self.vault.name, self._intake.take, on_fault=self._fault, canary=canary
+        watcher = source_for(
+            Path(self.vault.config.path), self.vault.name, self._intake.take, poll=self.vault.config.poll,
+            interval=min(POLL_SECONDS, max(1.0, self.vault.config.objective / 4)), on_fault=self._fault,
+            canary=Canary(folder),
         )  # fmt: skip
-        coverage = await asyncio.to_thread(watcher.start)
-        self._watcher, self._canary = watcher, canary
+        self._note_coverage(await asyncio.to_thread(watcher.start))
+        self._watcher = watcher
+
+    def _note_coverage(self, coverage: Coverage) -> None:
         if not coverage.unwatched:
             self.context.store.alerts.clear("watch-limit", vault=self.vault.name)
 
@@ -123,23 +131,26 @@ class VaultWatch:
             watcher, self._watcher = self._watcher, None
             await asyncio.to_thread(watcher.stop)
 
+    async def _restart_watcher(self) -> None:
+        await self._stop_watcher()
+        await self._ensure_watcher()
+        self._rescan.set()
+
     def _fault(self, fault: Fault) -> None:
         """Called in the watcher's thread."""
         code = {Fault.WATCH_LIMIT: "watch-limit", Fault.UNWATCHED: "watch-limit", Fault.OVERFLOW: "watch-overflow"}
         if fault in code:
             self.context.store.alerts.raise_(code[fault], vault=self.vault.name)
-        self._loop.call_soon_threadsafe(self._rescan.set)
+        self._ask_for_scan()
 
-    async def _check_canary(self, watcher: Watcher) -> None:
+    async def _check_canary(self, watcher: HintSource) -> None:
         alerts = self.context.store.alerts
-        if await self._canary.check_async(CANARY_TIMEOUT):
+        if await watcher.hears(CANARY_TIMEOUT):
             alerts.clear("watch-dead", vault=self.vault.name)
             return
         alerts.raise_("watch-dead", vault=self.vault.name)
         log.error("vault %s: the watcher does not hear any more; starting another", self.vault.name)
-        await self._stop_watcher()
-        await self._ensure_watcher()
-        self._rescan.set()
+        await self._restart_watcher()
 
 
 async def scan_vault(
@@ -149,20 +160,15 @@ async def scan_vault(
     async with lock:
         store = context.store
         await asyncio.to_thread(check_root, store, vault)
-        begun = time.time_ns()
+        known = store.totals(vault.id)[0]
 
-        def moved(seen: int) -> None:
-            total = max(seen, store.totals(vault.id)[0])
-            context.on_progress(Progress("scan", vault.name, "", "", seen, total, 0, 0, 0.0, None))
+        def moved(seen: int, _directories: int, size: int) -> None:
+            context.on_progress(Progress("scan", vault.name, "", "", seen, max(seen, known), size, 0, 0.0, None))
 
-        result = await scan_in_process(store, vault.id, vault.targets, vault.root, on_progress=moved)
-        complete = None if result.unreadable or result.skipped_mounts else begun
-        store.set_totals(vault.id, result.files, result.bytes, complete)
+        result = await scan_in_process(
+            store, vault.id, vault.targets, vault.root, on_progress=moved, accept=store.accepted(vault.id)
+        )  # fmt: skip
+        store.set_totals(vault.id, result.files, result.bytes, result.began if result.complete else None)
         context.on_progress(Progress("done", vault.name, "", "", result.files, result.files, 0, 0, 0.0, 0.0))
         touched()
         return result
-
-
-def blocked(error: VaultdError) -> bool:
-    """Whether an error is about the vault's folder alone."""
-    return isinstance(error, RootError)

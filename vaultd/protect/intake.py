@@ -24,13 +24,19 @@ CHUNK = 5000
 
 
 class Intake:
-    """Takes the hints of one vault. ``touched`` is called after each chunk that is on record, with the vault's
-    number."""
+    """Takes the hints of one vault.
 
-    def __init__(self, store: Store, vault: VaultRef, touched: Callable[[int], None]) -> None:
+    ``touched`` is called with the vault's number after each chunk that is on record; ``scan_all`` is asked when a hint
+    means the whole vault.
+    """
+
+    def __init__(
+        self, store: Store, vault: VaultRef, touched: Callable[[int], None], scan_all: Callable[[], None]
+    ) -> None:
         self._store = store
         self._vault = vault
         self._touched = touched
+        self._scan_all = scan_all
 
     def take(self, hints: list[Hint]) -> None:
         """Record hints. Raises nothing that the watcher could not survive: a path that cannot be looked at is left to
@@ -39,6 +45,9 @@ class Intake:
         paths = [hint for hint in hints if hint.kind is not HintKind.DIRECTORY]
         for start in range(0, len(paths), CHUNK):
             self._record(paths[start : start + CHUNK])
+        if b"" in folders:  # everything: in a process of its own
+            self._scan_all()
+            return
         for folder in folders:
             scan(self._store, self._vault.id, self._vault.targets, self._vault.root, folder)
             self._touched(self._vault.id)

@@ -16,7 +16,7 @@ from vaultd.i18n import _
 from vaultd.names import display, join
 from vaultd.protect.refs import VaultRef
 from vaultd.store import Store
-from vaultd.watch.mounts import identity_of, mounts_below
+from vaultd.watch.scan import current_mounts
 
 _ALERTS = ("vault-missing", "vault-emptied", "vault-replaced", "vault-unreadable")
 
@@ -31,17 +31,11 @@ class RootState:
 def check_root(store: Store, vault: VaultRef) -> RootState:
     """Check a vault's folder and the mounts in it; alerts are raised and cleared. Raises RootError: no snapshot now."""
     _check_folder(store, vault)
-    _check_identity(store, vault)
+    known, found = store.mounts(vault.id), current_mounts(vault.root)
+    _check_identity(store, vault, known, found)
     for code in _ALERTS:
         store.alerts.clear(code, vault=vault.name)
-    return RootState(_mount_is_missing(store, vault))
-
-
-def accept(store: Store, vault: VaultRef) -> None:
-    """The operator says that what was found is meant: an emptied folder, another file system, a missing mount."""
-    store.accept(vault.id, True)
-    for path in store.mounts(vault.id):
-        store.set_mount(vault.id, path, None)
+    return RootState(_mount_is_missing(store, vault, known, found))
 
 
 def _refuse(store: Store, vault: VaultRef, code: str, why: str, hint: str) -> RootError:
@@ -70,23 +64,17 @@ def _check_folder(store: Store, vault: VaultRef) -> None:
         raise _refuse(store, vault, "vault-emptied", why, hint.format(vault=vault.name))
 
 
-def _check_identity(store: Store, vault: VaultRef) -> None:
-    known, found = store.mounts(vault.id).get(b""), identity_of(vault.root)
-    if known is None:
-        store.set_mount(vault.id, b"", found)
-    elif known != found:
-        why = _("another file system is at {folder} than before").format(folder=display(vault.root))
-        hint = _("mount the right one; if it is meant: vaultd backup {vault} --accept-empty").format(vault=vault.name)
-        raise _refuse(store, vault, "vault-replaced", why, hint)
+def _check_identity(store: Store, vault: VaultRef, known: dict[bytes, str], found: dict[bytes, str]) -> None:
+    if store.accepted(vault.id) or b"" not in known or known[b""] == found.get(b""):
+        return
+    why = _("another file system is at {folder} than before").format(folder=display(vault.root))
+    hint = _("mount the right one; if it is meant: vaultd backup {vault} --accept-empty").format(vault=vault.name)
+    raise _refuse(store, vault, "vault-replaced", why, hint)
 
 
-def _mount_is_missing(store: Store, vault: VaultRef) -> bool:
-    known, found = store.mounts(vault.id), mounts_below(vault.root)
-    missing = [path for path, identity in known.items() if path and found.get(path) != identity]
-    for path, identity in found.items():
-        if path and path not in known:
-            store.set_mount(vault.id, path, identity)
-    if missing:
+def _mount_is_missing(store: Store, vault: VaultRef, known: dict[bytes, str], found: dict[bytes, str]) -> bool:
+    missing = sorted(path for path, identity in known.items() if path and found.get(path) != identity)
+    if missing and not store.accepted(vault.id):
         detail = {"path": display(join(vault.root, missing[0])), "mounts": len(missing)}
         store.alerts.raise_("mount-missing", vault=vault.name, detail=detail)
         return True

@@ -267,6 +267,8 @@ class Worker:
             self.running = ""
             self._spent.add(time.monotonic() - begun)
         seconds = time.monotonic() - begun
+        if kind is SnapshotKind.FULL:
+            self.context.store.accept(series.vault.id, False)  # an emptied folder was meant once, not for ever
         series.cost.learn(full=kind is SnapshotKind.FULL, seconds=seconds, sent=done.sent)
         if not self._first_protection(series):
             series.rest_until = time.monotonic() + rest_after(seconds, series.vault.config.objective)
