@@ -52,7 +52,8 @@ class Database:
             db.execute("PRAGMA cache_size=-4096")
             db.execute("PRAGMA temp_store=MEMORY")
         except sqlite3.Error as error:
-            raise StateError(_("cannot open the state database"), f"{self.path}: {error}") from error
+            hint = _("check its folder and disk; a damaged one is restored from a target (docs/repository.md)")
+            raise StateError(_("cannot open the state database"), f"{self.path}: {error}", hint) from error
         return db
 
     def _migrate(self) -> None:
