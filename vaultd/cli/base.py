@@ -188,7 +188,7 @@ class Group(_Translated, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which they were given."""
-        return [*self.lazy, *self.commands]
+        return list(dict.fromkeys([*self.lazy, *self.commands]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now if it is lazy."""

@@ -42,7 +42,7 @@ def report(cli: Cli, error: BaseException) -> int:
         case click.ClickException():
             return _failed(cli, VaultdError(error.format_message()))
         case click.Abort():
-            return _interrupted(cli, error.__cause__)
+            return _interrupted(cli, error.__context__)  # click.prompt: Ctrl-C, or the end of the input
         case KeyboardInterrupt():
             return _interrupted(cli, error)
         case BrokenPipeError() if error.filename is None:
@@ -86,6 +86,8 @@ def _interrupted(cli: Cli, cause: BaseException | None) -> int:
         _("nothing is lost: what is not off-site yet stays pending; run the command again to go on"),
     )
     shown.code = "interrupted"
+    if sys.stderr.isatty():
+        click.echo(err=True)  # after the terminal's ^C
     shown.exit_code = EXIT_TERMINATED if isinstance(cause, Terminated) else EXIT_INTERRUPTED
     return _failed(cli, shown)
 

@@ -100,11 +100,22 @@ def main(args: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, _terminate)
     sys.excepthook = lambda kind, error, trace: failure.internal_error(cli, kind, error, trace)
     try:
-        code = vaultd.main(args, prog_name="vaultd", standalone_mode=False, obj=cli)
+        code = _run(cli, list(sys.argv[1:] if args is None else args))
         sys.stdout.flush()
     except failure.EXPECTED as error:
         return failure.report(cli, error)
     return code if isinstance(code, int) else 0
+
+
+def _run(cli: Cli, args: list[str]) -> object:
+    """What the command returns. Not click's own ``main``: that ends the process itself when a pipe is closed."""
+    if "_VAULTD_COMPLETE" in os.environ:
+        return vaultd.main(args, prog_name="vaultd")  # completion scripts of the shells
+    try:
+        with vaultd.make_context("vaultd", args, obj=cli) as context:
+            return vaultd.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
