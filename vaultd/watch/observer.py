@@ -136,6 +136,10 @@ class Watcher:
             and self._tree.root is not None
         )
 
+    async def hears(self, timeout: float) -> bool:
+        """Proof by the canary, within ``timeout`` seconds. Raises OSError when the canary's file cannot be written."""
+        return self.alive() and (self._canary is None or await self._canary.check_async(timeout))
+
     @property
     def overflowed(self) -> bool:
         """Whether events were lost since the last ``take_overflow``."""
@@ -159,6 +163,9 @@ class Watcher:
         if root is not None:
             self._cover(root)
         return self._coverage()
+
+    def scanned(self, seconds: float) -> None:
+        """A whole scan took so long: of interest to a poller only."""
 
     # Which directories are watched
 
