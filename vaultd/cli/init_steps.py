@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from vaultd import keys, sftp, ssh
+from vaultd import keys, sftp, targets
 from vaultd.cli.base import Cli
 from vaultd.cli.init_paper import TargetState, on_the_server
 from vaultd.config import Config, TargetConfig
@@ -15,7 +15,6 @@ from vaultd.errors import AuthenticationError, ConfigError, HostKeyError, Missin
 from vaultd.i18n import _
 from vaultd.names import display
 from vaultd.restic import commands
-from vaultd.restic.process import Repository
 
 
 def secrets(cli: Cli, config: Config, target: TargetConfig, *, ask: bool, enter_password: bool) -> TargetState:
@@ -108,10 +107,7 @@ def _log_in(cli: Cli, config: Config, state: TargetState, *, ask: bool) -> None:
 
 def _open_or_make(cli: Cli, config: Config, state: TargetState) -> None:
     """Open the repository with the password; make it where there is none."""
-    files = ssh.write_ssh_files(state.target, config.target_folder(state.target), config.known_hosts(state.target))
-    repository = Repository(
-        files.url, state.target.password_file, config.host.cache, config.host.restic, files.options_for_restic
-    )
+    repository = targets.repository(config, state.target)
     try:
         state.repository = asyncio.run(commands.repository_id(repository))
         cli.say(_("the repository of {name} opens").format(name=state.target.name))
