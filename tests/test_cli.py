@@ -110,6 +110,8 @@ def test_help_has_examples_that_parse(name: str, command: click.Command, capsys:
     assert command.help
     assert command.examples
     for example in command.examples:
+        if example.startswith(" "):
+            continue  # the line before ends with a backslash
         assert re.search(rf"\bvaultd\b.* {name.split()[0]}\b", example), example
     assert main([*name.split(), "--help"]) == 0
     shown = capsys.readouterr().out
