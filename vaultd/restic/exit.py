@@ -18,6 +18,8 @@ from vaultd.errors import (
     MissingRepositoryError,
     RepositoryError,
     ResticError,
+    TargetFullError,
+    TargetReadOnlyError,
     UnreachableError,
     VaultdError,
 )
@@ -110,7 +112,7 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         _Case(
             AuthenticationError,
             N_("the repository's password cannot be read"),
-            N_("check the file that password_file of the target names: it must exist, and vaultd must be able to read it"),
+            N_("check the file that the target's password_file names: it must exist and be readable for vaultd"),
         ),
     ),
     (
@@ -118,19 +120,11 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         CODES[11],
     ),
     (
-        ("no space left on device", "disk quota exceeded", "sftp: \"failure\" (ssh_fx_failure)"),
+        ("no space left on device", "disk quota exceeded"),
         _Case(
-            RepositoryError,
-            N_("the target is full, or the server cannot write"),
+            TargetFullError,
+            N_("the target is full"),
             N_("free space there (`vaultd target check` shows how much), or apply retention: `vaultd forget`"),
-        ),
-    ),
-    (
-        ("read-only file system", "permission denied", "ssh_fx_permission_denied", "operation not permitted"),
-        _Case(
-            RepositoryError,
-            N_("the repository cannot be written"),
-            N_("check owner and mode of the repository's folder at the target, and whether it is mounted read-only"),
         ),
     ),
     (
@@ -140,6 +134,17 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
             "unexpected eof", "server response",
         ),
         _Case(UnreachableError, N_("the line to the server broke"), _UNREACHABLE_HINT),
+    ),
+    (
+        (
+            "read-only file system", "permission denied", "ssh_fx_permission_denied", "operation not permitted",
+            'returned error, retrying after',
+        ),
+        _Case(
+            TargetReadOnlyError,
+            N_("the repository cannot be written"),
+            N_("check owner and mode of the repository's folder at the target, and whether it is mounted read-only"),
+        ),
     ),
     (
         ("config file already exists", "already initialized"),
@@ -161,6 +166,12 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
 """Words (lower case) of ssh and restic in a failure with code 1, and what they mean. The first match counts."""
 
 
+FROM_SSH = 4
+"""The first so many lines of the table are believed only from ssh itself: restic's words may hold names of files."""
+
+_SSH = "subprocess ssh: "
+
+
 def words_of(finished: Finished) -> str:
     """What restic and ssh said, without JSON around it, one line each."""
     lines = []
@@ -177,12 +188,14 @@ def words_of(finished: Finished) -> str:
 
 def _by_prose(finished: Finished) -> tuple[_Case, str]:
     """The case of a failure with code 1, and the words that say it best."""
-    said = words_of(finished).replace("Fatal: ", "").replace("subprocess ssh: ", "").splitlines()
-    for needles, case in PROSE:
-        for line in reversed(said):
+    said = [line.removeprefix("Fatal: ") for line in words_of(finished).splitlines()]
+    by_ssh = [line for line in said if line.startswith(_SSH)]
+    for number, (needles, case) in enumerate(PROSE):
+        for line in reversed(by_ssh if number < FROM_SSH else said):
             if any(needle in line.lower() for needle in needles):
-                return case, line
-    return CODES[1], said[-1] if said else _("exit code {code}").format(code=finished.code)
+                return case, line.removeprefix(_SSH)
+    by_restic = [line for line in said if not line.startswith(_SSH)] or said
+    return CODES[1], by_restic[-1] if by_restic else _("exit code {code}").format(code=finished.code)
 
 
 def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) -> VaultdError | None:
@@ -200,7 +213,7 @@ def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) ->
         )
     if finished.code in allowed:
         return None
-    if finished.code < 0:
+    if finished.code < 0 and not finished.gave_up:
         name = signal.Signals(-finished.code).name if -finished.code in signal.valid_signals() else str(finished.code)
         return ResticError(
             what,
@@ -208,5 +221,5 @@ def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) ->
             _("if this happens again, look for the out-of-memory killer: journalctl -k"),
         )
     by_prose, words = _by_prose(finished)
-    case = by_prose if finished.code == 1 else CODES.get(finished.code, CODES[1])
+    case = by_prose if finished.code == 1 or finished.gave_up else CODES.get(finished.code, CODES[1])
     return case.error(what, _(case.why) or words, _(case.hint))

@@ -9,7 +9,7 @@ from enum import Enum
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
-from vaultd.restic.process import PATH, find_binary
+from vaultd.restic.repository import PATH, find_binary
 
 Version = tuple[int, int, int]
 

@@ -12,100 +12,30 @@ import asyncio
 import logging
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import proc
+from vaultd.restic.life import Life
 from vaultd.restic.proc import boot_id, end_leftover, process_start
+from vaultd.restic.repository import Finished, Repository, Started, environment, find_binary
 from vaultd.restic.sshlog import SshLog
 
 __all__ = ["Finished", "Repository", "Started", "boot_id", "end_leftover", "environment", "process_start", "run"]
 
 log = logging.getLogger(__name__)
 
-Started = Callable[[int, int], None]
-"""Called with process number and start time (clock ticks since boot) before restic runs. Must have recorded them when
-it returns; when it raises, restic does not run."""
-
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GATE = 'IFS= read -r word && [ "$word" = go ] && exec "$@" </dev/null; exit 124'
 STDERR_KEPT = 64 * 1024
 CHUNK = 64 * 1024
 LINE_KEPT = 16 * 1024 * 1024
-# Signs of life within one stall period. Less than this is only keep-alives of ssh and Go's timers.
-LIFE_BYTES = 64 * 1024
-LIFE_TICKS = os.sysconf("SC_CLK_TCK")  # one second of CPU
 
-_CLOCK = re.compile(rb'"seconds_(?:elapsed|remaining)":\d+,?')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """How restic reaches a repository. The password is only ever named by its file.
-
-    ``url`` is restic's repository string; ``cache`` a folder of ours (also restic's HOME); ``options`` more global
-    arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` KiB/s; ``temp`` its TMPDIR.
-    """
-
-    url: str
-    password_file: Path
-    cache: Path
-    binary: str = "restic"
-    options: tuple[str, ...] = ()
-    key_hint: str | None = None
-    limit_upload: int | None = None
-    temp: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a run ended. ``code`` is negative for a signal's number; ``stderr`` the last 64 KiB, control characters
-    replaced; ``stalled``: it showed no life and was killed; ``duration`` in seconds."""
-
-    code: int
-    stderr: str
-    stalled: bool
-    duration: float
-
-
-def environment(repository: Repository, marker: str) -> dict[str, str]:
-    """restic's whole environment, built from scratch: nothing of ours leaks in, and no secret is in it."""
-    values = {
-        "PATH": PATH,
-        "HOME": str(repository.cache.absolute()),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "RESTIC_REPOSITORY": repository.url,
-        "RESTIC_PASSWORD_FILE": str(repository.password_file.absolute()),
-        "RESTIC_CACHE_DIR": str(repository.cache.absolute()),
-        "RESTIC_PROGRESS_FPS": "2",
-        proc.MARKER: marker,
-    }
-    if repository.temp is not None:
-        values["TMPDIR"] = str(repository.temp)
-    if repository.key_hint:
-        values["RESTIC_KEY_HINT"] = repository.key_hint
-    return values
-
-
-def find_binary(binary: str) -> str:
-    """The absolute path of the restic program. Raises ResticError when there is none."""
-    found = shutil.which(binary)
-    if found is None:
-        raise ResticError(
-            _("restic cannot be run"),
-            _("there is no program {name}").format(name=binary),
-            _("install restic 0.18 or newer, or name its path in the configuration: restic, table [host]"),
-        )
-    return os.path.abspath(found)
 
 
 async def run(
@@ -140,7 +70,7 @@ async def run(
             await one.end()
             raise
         stderr = sanitised(bytes(one.tail) + ssh_log.text())
-    return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun)
+    return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun, one.gave_up)
 
 
 def sanitised(text: bytes) -> str:
@@ -159,9 +89,8 @@ class _Run:
     child: subprocess.Popen[bytes] | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     tail: bytearray = field(default_factory=bytearray)
-    bytes_out: int = 0
-    alive_at: float = 0.0
-    last_line: bytes = b""
+    life: Life = field(default_factory=Life)
+    gave_up: bool = False
 
     @property
     def code(self) -> int:
@@ -198,10 +127,9 @@ class _Run:
     async def follow(self, stall: float | None) -> None:
         child = self.child
         assert child is not None and child.stdout is not None and child.stderr is not None  # noqa: S101
-        self.alive_at = time.monotonic()
         readers = [
-            asyncio.create_task(self._read(child.stdout, self.stdout_to, self.on_line)),
-            asyncio.create_task(self._read(child.stderr, self._keep, self.on_error_line)),
+            asyncio.create_task(self._read(child.stdout, self._raw, self._line)),
+            asyncio.create_task(self._read(child.stderr, self._keep, self._error_line)),
         ]
         tasks = [*readers, asyncio.create_task(self._finish(readers))]
         if stall is not None:
@@ -233,8 +161,8 @@ class _Run:
     async def _read(
         self,
         pipe: object,
-        raw: Callable[[bytes], None] | None,
-        on_line: Callable[[bytes], None] | None,
+        raw: Callable[[bytes], None],
+        on_line: Callable[[bytes], None],
     ) -> None:
         reader = asyncio.StreamReader(limit=CHUNK)
         protocol = asyncio.StreamReaderProtocol(reader)
@@ -242,47 +170,61 @@ class _Run:
         rest = b""
         try:
             while chunk := await reader.read(CHUNK):
-                self.bytes_out += len(chunk)
-                if raw is not None:
-                    raw(chunk)
-                    self.alive_at = time.monotonic()
-                if on_line is None:
+                self.life.bytes_out += len(chunk)
+                raw(chunk)
+                if raw == self._raw and self.stdout_to is not None:
                     continue
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._note(line)
                     on_line(line)
                 if len(rest) > LINE_KEPT:
                     raise ResticError(_("restic's output cannot be read"), _("a line of it is longer than 16 MiB"))
-            if rest and on_line is not None:
+                await asyncio.sleep(0)  # a long listing must not keep the loop from everything else
+            if rest:
                 on_line(rest)
         finally:
             transport.close()
 
-    def _note(self, line: bytes) -> None:
-        # restic repeats its status twice a second even while the line hangs; only the seconds change.
-        without_clock = _CLOCK.sub(b"", line)
-        if without_clock != self.last_line:
-            self.last_line, self.alive_at = without_clock, time.monotonic()
+    def _raw(self, chunk: bytes) -> None:
+        if self.stdout_to is not None:
+            self.life.raw()
+            self.stdout_to(chunk)
+
+    def _line(self, line: bytes) -> None:
+        self.life.line(line)
+        if self.on_line is not None:
+            self.on_line(line)
+
+    def _error_line(self, line: bytes) -> None:
+        if self.life.hopeless(line) and not self.gave_up:
+            self.gave_up = True
+            log.warning("restic (process %d) retries in vain: ended", self._pid)
+            proc.send([self._pid], signal.SIGTERM)
+            asyncio.get_running_loop().call_later(proc.TERM_GRACE, self._kill_if_there)
+        if self.on_error_line is not None:
+            self.on_error_line(line)
+
+    def _kill_if_there(self) -> None:
+        if self.child is not None and self.child.returncode is None:
+            self._kill_members()
 
     def _keep(self, chunk: bytes) -> None:
         self.tail += chunk
         del self.tail[:-STDERR_KEPT]
 
     async def _watch(self, stall: float) -> None:
-        assert self.child is not None  # noqa: S101
-        moved = ticks = 0
         while not self.gone.is_set():
-            now_moved, now_ticks = proc.io_and_cpu(self.child.pid)
-            now_moved -= self.bytes_out  # what restic writes to us is counted there too
-            if now_moved >= moved + LIFE_BYTES or now_ticks >= ticks + LIFE_TICKS:
-                moved, ticks, self.alive_at = now_moved, now_ticks, time.monotonic()
-            if time.monotonic() - self.alive_at > stall:
+            if self.life.silent_for(self._pid) > stall:
                 self.stalled = True
-                log.warning("restic (process %d) has shown no life for %.0f s: killed", self.child.pid, stall)
+                log.warning("restic (process %d) has shown no life for %.0f s: killed", self._pid, stall)
                 self._kill_members()
                 return
             await self._gone_within(min(5.0, stall / 8))
+
+    @property
+    def _pid(self) -> int:
+        assert self.child is not None  # noqa: S101
+        return self.child.pid
 
     def _kill_members(self) -> bool:
         """Send SIGKILL to all of the run; False when there was none."""
@@ -300,8 +242,7 @@ class _Run:
             try:
                 await asyncio.shield(ending)
             except asyncio.CancelledError:
-                if self.child.returncode is None:
-                    self._kill_members()
+                self._kill_if_there()
         self._close_pipes()
 
     async def _end(self) -> None:
