@@ -100,11 +100,11 @@ KINDS: dict[str, Kind] = {
     ),
     "repository-missing": Kind(
         _C, N_("target {target} holds no repository where there was one"),
-        N_("is its disk mounted? To begin anew there: vaultd init --target {target}"),
+        N_("is its disk mounted? To begin anew there: vaultd init, then vaultd target trust {target} --repository"),
     ),
     "repository-foreign": Kind(
         _C, N_("the repository at target {target} is another one than before: nothing is written to it"),
-        N_("check the path of the target; if it is meant, see docs/repository.md"),
+        N_("check the path of the target; if it is meant: vaultd target trust {target} --repository"),
     ),
     "repository-locked": Kind(
         _W, N_("the repository at target {target} is locked by {owner}"),

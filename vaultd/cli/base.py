@@ -120,14 +120,15 @@ class _Translated(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The description, paragraph by paragraph."""
-        for part in _(self.help or "").split("\n\n"):
+        for part in (_(self.help) if self.help else "").split("\n\n"):
             formatter.write_paragraph()
             with formatter.indentation():
                 formatter.write_text(part)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """The first sentence of the help."""
-        text = _(self.short_help or self.help or "").partition("\n\n")[0]
+        known = self.short_help or self.help
+        text = _(known).partition("\n\n")[0] if known else ""
         return text.split(": ")[0].split("：")[0].split("。")[0].split(". ")[0].rstrip(".")
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

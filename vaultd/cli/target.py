@@ -100,19 +100,56 @@ def add_command(cli: Cli, name: str, vaults: tuple[str, ...], **given: Any) -> i
     "trust",
     help=N_(
         "Confirm the host key of a target's server. The fingerprint is shown: compare it with what the server's "
-        "administrator says. With --fingerprint nothing is asked, and only that key is trusted."
+        "administrator says. With --fingerprint nothing is asked, and only that key is trusted.\n\n"
+        "With --repository it is the repository that is confirmed: the one that is there now is meant, although "
+        "another one was there before."
     ),
-    examples=["vaultd target trust offsite", "vaultd target trust offsite --fingerprint SHA256:..."],
+    examples=[
+        "vaultd target trust offsite",
+        "vaultd target trust offsite --fingerprint SHA256:...",
+        "vaultd target trust offsite --repository",
+    ],
 )
 @click.argument("name")
 @click.option("--fingerprint", metavar="SHA256:...", help=N_("What the administrator of the server said."))
+@click.option("--repository", is_flag=True, help=N_("Confirm the repository instead of the host key."))
 @pass_cli
-def trust_command(cli: Cli, name: str, fingerprint: str | None) -> int:
-    """Fetch the keys without authenticating, have one confirmed, pin it, and wake the daemon's worker."""
-    from vaultd import sftp
-
+def trust_command(cli: Cli, name: str, fingerprint: str | None, repository: bool) -> int:
+    """Confirm what is there now, and wake the daemon's worker."""
     config = cli.config()
     target = config.target_named(name)
+    if repository:
+        _trust_repository(cli, config, target)
+    else:
+        _trust_host_key(cli, config, target, fingerprint)
+    with contextlib.suppress(VaultdError):  # no daemon, or not ours to wake: it comes round by itself
+        cli.client().retry(name)
+    cli.emit({"version": 1, "target": _facts(config, target)})
+    return EXIT_DONE
+
+
+def _trust_repository(cli: Cli, config: Config, target: TargetConfig) -> None:
+    """Keep the id of the repository that opens there now."""
+    import asyncio
+
+    from vaultd import files, places, targets
+    from vaultd.restic import commands
+    from vaultd.store import Store
+
+    found = asyncio.run(commands.repository_id(targets.repository(config=config, target=target)))
+    files.make_private_directory(config.host.state)
+    store = Store(places.database(config.host.state))
+    try:
+        store.pin_repository(target.name, found)
+    finally:
+        store.close()
+    cli.say(_("The repository {id} of target {name} is trusted.").format(id=found[:8], name=target.name))
+
+
+def _trust_host_key(cli: Cli, config: Config, target: TargetConfig, fingerprint: str | None) -> None:
+    """Fetch the keys without authenticating, have one confirmed, and pin it."""
+    from vaultd import sftp
+
     known_hosts = config.known_hosts(target)
     before = {key.fingerprint for key in sftp.pinned_keys(known_hosts, target.host, target.port)}
     found = sftp.fetch_host_key(target.host, target.port)
@@ -127,11 +164,7 @@ def trust_command(cli: Cli, name: str, fingerprint: str | None) -> int:
     elif {key.fingerprint for key in found} != before:
         _confirm(cli, target, [f"{key.type} {key.fingerprint}" for key in found], before, what)
     sftp.trust(known_hosts, target.host, target.port, found)
-    with contextlib.suppress(VaultdError):  # no daemon, or not ours to wake: it comes round by itself
-        cli.client().retry(name)
-    cli.emit({"version": 1, "target": _facts(config, target)})
-    cli.say(_("The host key of target {name} is trusted.").format(name=name))
-    return EXIT_DONE
+    cli.say(_("The host key of target {name} is trusted.").format(name=target.name))
 
 
 def _confirm(cli: Cli, target: TargetConfig, shown: list[str], before: set[str], what: str) -> None:

@@ -73,5 +73,6 @@ def _repository(config: Config, target: TargetConfig, pinned: str | None) -> Fin
         return Finding.of(subject, error)
     if pinned is not None and found != pinned:
         text = _("target {name}: the repository is another one than before").format(name=target.name)
-        return Finding(FAULT, subject, text, _("check the path of the target; if it is meant, see docs/repository.md"))
+        mend = _("check the path of the target; if it is meant: vaultd target trust {target} --repository")
+        return Finding(FAULT, subject, text, mend.format(target=target.name))
     return Finding(FINE, subject, _("target {name}: the repository opens").format(name=target.name))
