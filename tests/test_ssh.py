@@ -41,10 +41,12 @@ def test_ssh_reads_the_file_as_strict_and_never_prompting(tmp_path: Path) -> Non
     assert {name: found.get(name) for name in wanted} == wanted
 
 
-@pytest.mark.parametrize("name", ["with space", "per%cent", 'quo"te', "apo'strophe", "back\\slash", "hash#", "档案"])
+@pytest.mark.parametrize(
+    "name", ["with space", "per%cent", 'quo"te', "apo'strophe", "com,ma", "back\\slash", "hash#", "档案"]
+)
 def test_paths_with_odd_characters_reach_ssh_unchanged(tmp_path: Path, name: str) -> None:
     state = tmp_path / name
-    files = write_ssh_files(target_at(state), state)
+    files = write_ssh_files(target_at(state), tmp_path / "state", state / "known_hosts")
     found = asked(files.config_path, files.alias)
     assert found["identityfile"].replace("%%", "%") == str(state / "key")
     # `ssh -G` shows the quotes that keep a path with blanks together.
@@ -57,7 +59,7 @@ def test_the_pinned_keys_may_be_kept_elsewhere(tmp_path: Path) -> None:
     assert asked(files.config_path, files.alias)["userknownhostsfile"] == str(elsewhere)
 
 
-@pytest.mark.parametrize("name", ["new\nline", "${HOME}", "bo\"th'quotes"])
+@pytest.mark.parametrize("name", ["new\nline", "${HOME}", 'quo"te', "apo'strophe", "com,ma"])
 def test_a_path_that_no_quoting_carries_is_refused(tmp_path: Path, name: str) -> None:
     target = target_at(tmp_path)
     with pytest.raises(ConfigError):

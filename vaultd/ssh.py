@@ -116,12 +116,11 @@ def _path(path: Path) -> str:
 
 
 def _for_restic(path: Path) -> str:
-    """A path in restic's ``sftp.args``: it knows both kinds of quotes, and no way to escape one."""
+    """A path in restic's ``-o sftp.args=``, which is read as CSV first and then split at blanks, with no escapes."""
     text = os.fspath(path)
-    for quote in ("'", '"'):
-        if quote not in text:
-            return f"{quote}{text}{quote}"
-    raise _refused(text)
+    if any(letter in text for letter in "'\","):
+        raise _refused(text)
+    return f"'{text}'"
 
 
 def _refused(value: str) -> ConfigError:

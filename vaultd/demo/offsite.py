@@ -200,9 +200,9 @@ class OffsiteServer:
 
     def _listener(self) -> psutil.Process | None:
         """The listening sshd, if it is the very process that was started (pids are used again)."""
+        if self._child is not None and self._child.poll() is None:
+            return psutil.Process(self._child.pid)
         recorded = self._recorded()
-        if self._child is not None:
-            return psutil.Process(self._child.pid) if self._child.poll() is None else None
         with contextlib.suppress(psutil.NoSuchProcess, KeyError):
             process = psutil.Process(recorded["pid"])
             if processes.start_ticks(process.pid) == recorded["started"] and process.status() != psutil.STATUS_ZOMBIE:

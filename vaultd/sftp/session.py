@@ -148,5 +148,5 @@ class Session:
 
     @staticmethod
     def _write_new(sftp: paramiko.SFTPClient, path: str, content: bytes) -> None:
-        with sftp.open(path, "xb") as stream:
+        with sftp.open(path, "wx") as stream:
             stream.write(content)
