@@ -1,4 +1,4 @@
-"""The first protection in batches: every unsafe path comes into exactly one, none is too large but for single folders."""
+"""The first protection in batches: every unsafe path comes into exactly one, none is too large but single folders."""
 
 from __future__ import annotations
 

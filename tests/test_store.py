@@ -1,4 +1,4 @@
-"""The state database: catalog and backlog move together, acknowledgements leave what is younger, order never goes back."""
+"""The state database: catalog and backlog move together, acknowledging leaves what is younger, order never goes back."""
 
 from __future__ import annotations
 

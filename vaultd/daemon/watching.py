@@ -18,11 +18,12 @@ from vaultd.errors import VaultdError
 from vaultd.model import Progress
 from vaultd.protect.intake import Intake
 from vaultd.protect.refs import Context, VaultRef
-from vaultd.protect.root import check_root
+from vaultd.protect.root import check_root, root_lost
 from vaultd.watch.canary import Canary
 from vaultd.watch.observer import Coverage, Fault
 from vaultd.watch.poller import HintSource, source_for
-from vaultd.watch.scan import ScanResult, scan_in_process
+from vaultd.watch.result import RootProblem, ScanResult
+from vaultd.watch.scanner import scan_in_process
 
 log = logging.getLogger(__name__)
 
@@ -166,9 +167,11 @@ async def scan_vault(
             context.on_progress(Progress("scan", vault.name, "", "", seen, max(seen, known), size, 0, 0.0, None))
 
         result = await scan_in_process(
-            store, vault.id, vault.targets, vault.root, on_progress=moved, accept=store.accepted(vault.id)
+            store.database.path, vault.id, vault.targets, vault.root, on_progress=moved, accept=store.accepted(vault.id)
         )  # fmt: skip
-        store.set_totals(vault.id, result.files, result.bytes, result.began if result.complete else None)
-        context.on_progress(Progress("done", vault.name, "", "", result.files, result.files, 0, 0, 0.0, 0.0))
+        if result.root_problem is not RootProblem.NONE:
+            raise root_lost(store, vault)
+        store.set_totals(vault.id, result.files, result.size, result.began if result.complete else None)
+        context.on_progress(Progress("done", vault.name, "", "", result.files, result.files, result.size, result.size, 0.0, 0.0))
         touched()
         return result

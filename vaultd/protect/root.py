@@ -38,6 +38,16 @@ def check_root(store: Store, vault: VaultRef) -> RootState:
     return RootState(_mount_is_missing(store, vault, known, found))
 
 
+def root_lost(store: Store, vault: VaultRef) -> RootError:
+    """The folder went while it was scanned: the error to raise, its alert raised."""
+    try:
+        check_root(store, vault)
+    except RootError as error:
+        return error
+    why = _("the folder {folder} came and went").format(folder=display(vault.root))
+    return _refuse(store, vault, "vault-missing", why, _("is its file system mounted?"))
+
+
 def _refuse(store: Store, vault: VaultRef, code: str, why: str, hint: str) -> RootError:
     store.alerts.raise_(code, vault=vault.name, detail={"path": display(vault.root), "error": why})
     return RootError(_("no snapshot is made of vault {vault}").format(vault=vault.name), why, hint)
@@ -58,7 +68,7 @@ def _check_folder(store: Store, vault: VaultRef) -> None:
     except OSError as error:
         why = _("{folder}: {error}").format(folder=folder, error=error.strerror)
         raise _refuse(store, vault, "vault-unreadable", why, _("the daemon must be able to read it")) from error
-    if is_empty and not store.accepted(vault.id) and store.had_files(vault.id):
+    if is_empty and not store.accepted(vault.id) and (store.had_files(vault.id) or not store.is_empty(vault.id)):
         why = _("the folder {folder} is suddenly empty").format(folder=folder)
         hint = _("is its file system mounted? If it is meant: vaultd backup {vault} --accept-empty")
         raise _refuse(store, vault, "vault-emptied", why, hint.format(vault=vault.name))

@@ -1,0 +1,67 @@
+"""The life of a change, with a real daemon, restic and sshd: what changed is off-site, exactly, and hashes are true."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.site import Site, site_in, until
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with site_in(tmp_path) as made:
+        made.add_target()
+        yield made
+
+
+def fill(vault: Path, files: int = 60) -> None:
+    for number in range(files):
+        folder = vault / f"folder {number % 7}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"file {number}").write_bytes(os.urandom(500 + number))
+
+
+def test_a_first_backup_without_a_daemon_is_exact_and_bound(site: Site):
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    (outcome,) = site.backup(full=True)
+    assert (outcome.error, outcome.kind) == (None, "full")
+    site.assert_restorable()
+    assert site.assert_hashes_true() >= 60
+
+
+def test_every_kind_of_change_reaches_a_full_snapshot(site: Site):
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    site.start()
+    site.wait_protected()
+    (vault / "new").write_text("new")
+    (vault / "folder 0" / "file 0").write_text("rewritten")
+    (vault / "folder 1").rename(vault / "renamed")
+    (vault / "folder 2" / "file 2").unlink()
+    (vault / "deep" / "er").mkdir(parents=True)
+    (vault / "deep" / "er" / "file").write_text("deep")
+    Path(os.fsdecode(os.fsencode(vault) + b"/\xc4\xe3\xba\xc3 \n-")).write_text("GBK")
+    until(lambda: site.at()["owed"] > 0, "the changes are noticed")
+    site.wait_protected()
+    site.assert_restorable()
+    assert site.assert_hashes_true() >= 63
+    store = site.store()
+    deleted = {v.path for v in store.versions(store.vault_id("records")) if v.state == "deleted"}
+    store.close()
+    assert b"folder 2/file 2" in deleted
+    assert b"folder 1/file 1" in deleted
+
+
+def test_nothing_is_done_while_nothing_changes(site: Site):
+    fill(site.add_vault())
+    site.prepare()
+    site.backup(full=True)
+    before = [snapshot["id"] for snapshot in site.snapshots()]
+    site.backup()
+    assert [snapshot["id"] for snapshot in site.snapshots()] == before
