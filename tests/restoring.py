@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,7 +161,9 @@ class Stored:
     def restore(self, to: Path, plan: Plan | None = None, **choices: Any) -> Result:
         """Plan, and carry it out."""
         restoring = {
-            name: choices.pop(name) for name in ("overwrite", "check_space", "delays", "on_progress") if name in choices
+            name: choices.pop(name)
+            for name in ("overwrite", "check_space", "delays", "on_progress", "lock")
+            if name in choices
         }
         return asyncio.run(Restore(self.repository, plan or self.plan(**choices), to, **restoring).run())
 
@@ -175,9 +176,3 @@ def at(hour: int, minute: int = 0) -> datetime:
 def nanoseconds(moment: datetime) -> int:
     """As vaultd keeps it."""
     return int(moment.timestamp()) * 1_000_000_000
-
-
-def restic(stored: Stored, *args: str) -> str:
-    """Run plain restic on the repository."""
-    command = ["restic", "-r", str(stored.path), "--password-file", str(stored.repository.password_file), *args]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,190 @@
+"""Where ``restore`` and ``snapshots`` read from: the configured targets, or a repository named on the command line.
+
+The second way needs nothing on this machine: no configuration, no state. It has a private temporary folder for the ssh
+files and restic's cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import click
+
+from vaultd.errors import ConfigError, VaultdError
+from vaultd.i18n import N_, _
+
+if TYPE_CHECKING:
+    from vaultd.cli.base import Cli
+    from vaultd.config import Config, TargetConfig
+    from vaultd.model import StoredSnapshot
+    from vaultd.restic.process import Repository
+
+DIRECT = "repository"
+"""The name that stands for the target when the command line names a repository."""
+
+_URL = re.compile(r"sftp://(?P<user>[^@/]+)@(?P<host>\[[^]/]+\]|[^:/\[\]]+)(?::(?P<port>\d+))?/(?P<path>.+)")
+_SHORT = re.compile(r"(?:sftp:)?(?P<user>[^@/:]+)@(?P<host>\[[^]/]+\]|[^:/\[\]]+):(?P<path>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """The options that name a repository directly; all empty when none is given."""
+
+    repository: str | None
+    host_key: str | None
+    identity: Path | None
+    password_file: Path | None
+
+
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--target`` and the four options that stand in for a configuration."""
+    options = [
+        click.option("--target", metavar="NAME", help=N_("Only this target [default: all it may be at]")),
+        click.option(
+            "--repository", metavar="sftp://USER@HOST[:PORT]/PATH",
+            help=N_("Without any configuration: this repository. PATH is relative to the account's start folder, "
+                    "//PATH absolute. Needs the three options that follow."),
+        ),
+        click.option("--host-key", metavar="'TYPE BASE64'", help=N_("Public host key of the server.")),
+        click.option("--identity", metavar="FILE", type=_path(), help=N_("Private SSH key for the server.")),
+        click.option("--password-file", metavar="FILE", type=_path(), help=N_("File with the repository's password.")),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _path() -> click.Path:
+    return click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+
+
+@contextlib.contextmanager
+def sources(cli: Cli, direct: Direct, target: str | None, vault: str | None) -> Iterator[dict[str, Repository]]:
+    """The repositories to look at, by the name of the target. Raises ConfigError."""
+    given = [direct.repository, direct.host_key, direct.identity, direct.password_file]
+    if not any(given):
+        config = _configured(cli)
+        yield {one.name: _repository(config, one) for one in _chosen(config, target, vault)}
+        return
+    if not all(given) or target is not None:
+        raise ConfigError(
+            _("a repository without configuration"), _("not all of it is given"),
+            _("give all four: --repository, --host-key, --identity, --password-file; and no --target"),
+        )  # fmt: skip
+    folder = Path(tempfile.mkdtemp(prefix="vaultd-"))
+    try:
+        config = _config_of(direct, folder)
+        yield {DIRECT: _repository(config, config.target[0])}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _configured(cli: Cli) -> Config:
+    try:
+        return cli.config()
+    except ConfigError as error:
+        if cli.file.exists():
+            raise
+        error.hint = _("name it with --config FILE; or restore without any: --repository, see --help")
+        raise
+
+
+def _chosen(config: Config, target: str | None, vault: str | None) -> list[TargetConfig]:
+    if target is not None:
+        return [config.target_named(target)]
+    for one in config.vault:
+        if one.name == vault:
+            return [config.target_named(name) for name in one.targets]
+    # A vault that this machine does not know: another one's, or ours from before. Every target may have it.
+    if not config.target:
+        raise ConfigError(
+            _("configuration {file}").format(file=config.file), _("it has no target"), _("add one: `vaultd target add`")
+        )  # fmt: skip
+    return list(config.target)
+
+
+def _repository(config: Config, target: TargetConfig) -> Repository:
+    from vaultd import targets
+
+    return targets.repository(config, target)
+
+
+def _config_of(direct: Direct, folder: Path) -> Config:
+    from pydantic import ValidationError
+
+    from vaultd import sftp
+    from vaultd.config import Config, HostConfig, TargetConfig
+
+    text = direct.repository or ""
+    match = _URL.fullmatch(text) or _SHORT.fullmatch(text)
+    what = _("--repository {text}").format(text=text)
+    hint = _("write it as sftp://USER@HOST:PORT/PATH, or sftp:USER@HOST:PATH")
+    if match is None:
+        raise ConfigError(what, _("this is no repository on an SFTP server"), hint)
+    parts = match.groupdict()
+    is_url = match.re is _URL
+    try:
+        target = TargetConfig(
+            name=DIRECT, host=parts["host"].strip("[]"), port=int(parts.get("port") or 22), user=parts["user"],
+            path=unquote(parts["path"]) if is_url else parts["path"],
+            identity=direct.identity or Path(), password_file=direct.password_file or Path(),
+        )  # fmt: skip
+        config = Config(host=HostConfig(state=folder), target=[target])
+    except ValidationError as error:
+        raise ConfigError(what, "; ".join(one["msg"] for one in error.errors()), hint) from None
+    sftp.trust(config.known_hosts(target), target.host, target.port, [_host_key(direct.host_key or "")])
+    return config
+
+
+def _host_key(text: str) -> Any:
+    import base64
+    import binascii
+
+    from vaultd import sftp
+
+    # As in a .pub file, or as a line of known_hosts, with the server's name first.
+    words = text.split()
+    for kind, blob in pairwise(words):
+        with contextlib.suppress(binascii.Error, ValueError):
+            raw = base64.b64decode(blob, validate=True)
+            if raw[4 : 4 + int.from_bytes(raw[:4], "big")] == kind.encode():
+                return sftp.HostKey(kind, blob)
+    raise ConfigError(
+        _("--host-key {text}").format(text=text), _("this is no public host key"),
+        _("give it in one argument, as the server's ssh_host_ed25519_key.pub has it: 'ssh-ed25519 AAAA...'"),
+    )  # fmt: skip
+
+
+async def list_all(
+    repositories: dict[str, Repository], vault: str | None
+) -> tuple[dict[str, list[StoredSnapshot]], dict[str, VaultdError]]:
+    """The snapshots of every repository that can be read, and why the others cannot. Raises when none can be read."""
+    from vaultd.restic import commands
+
+    tags = [f"vault={vault}"] if vault else []
+    answers = await asyncio.gather(
+        *(commands.snapshots(one, tags) for one in repositories.values()), return_exceptions=True
+    )
+    listed: dict[str, list[StoredSnapshot]] = {}
+    unread: dict[str, VaultdError] = {}
+    for name, answer in zip(repositories, answers, strict=True):
+        match answer:
+            case VaultdError():
+                unread[name] = answer
+            case BaseException():
+                raise answer
+            case _:
+                listed[name] = answer
+    if unread and not listed:
+        raise next(iter(unread.values()))
+    return listed, unread
