@@ -358,7 +358,8 @@ def test_an_unreadable_directory_is_a_fault(root: Path) -> None:
     script = (
         "import os,sys,pathlib\n"
         "from vaultd.watch.observer import *\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534); f=[]; w=Watcher(pathlib.Path(sys.argv[1]),'t',lambda h:None,on_fault=f.append)\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "f=[]; w=Watcher(pathlib.Path(sys.argv[1]),'t',lambda h:None,on_fault=f.append)\n"
         "print(w.start().unwatched, *f); w.stop()"
     )
     done = subprocess.run([sys.executable, "-c", script, str(root)], capture_output=True, text=True, timeout=60)

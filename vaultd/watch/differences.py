@@ -20,7 +20,7 @@ class Differences:
         self._vault = vault
         self._targets = targets
         self._root = root
-        self._counts = counts
+        self.counts = counts
         self._paths: dict[bytes, bool] = {}
 
     def note(self, path: bytes, *, known: bool) -> None:
@@ -47,8 +47,8 @@ class Differences:
                     if known:
                         gone.append(path)
                 except OSError:
-                    self._counts.not_read(path)
+                    self.counts.not_read(path)
             self._store.observe(self._vault, self._targets, changed, gone)
-        self._counts.changed += len(changed)
-        self._counts.gone += len(gone)
+        self.counts.changed += len(changed)
+        self.counts.gone += len(gone)
         self._paths.clear()

@@ -58,7 +58,9 @@ class Counts:
     unreadable: tuple[bytes, ...] = ()
 
     def not_read(self, path: bytes) -> None:
-        """A path could not be read."""
+        """A path could not be read. The same one is met twice: in its folder's listing, and when it is opened."""
+        if path in self.unreadable:
+            return
         self.unreadable_count += 1
         if len(self.unreadable) < LISTED:
             self.unreadable += (path,)

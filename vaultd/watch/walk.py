@@ -79,9 +79,11 @@ class Walk:
                 self._next_report = time.monotonic() + PROGRESS_SECONDS
 
     def finish(self) -> Counts:
-        """Write what is left to be written."""
+        """Write what is left to be written, and return what was counted since the last call."""
         self._differences.write()
-        return self.counts
+        counted, self.counts = self.counts, Counts()
+        self._differences.counts = self.counts
+        return counted
 
     def _entry(self, path: bytes) -> bool:
         known = self._store.entries(self._vault, (path,)).get(path)
