@@ -13,6 +13,7 @@ from vaultd import names
 from vaultd.demo.layout import TARGET, VAULT, Layout
 from vaultd.i18n import N_, _
 from vaultd.model import SnapshotKind
+from vaultd.names import display
 from vaultd.store import Store
 
 CREATE, MODIFY, RENAME, DELETE, GBK = "create", "modify", "rename", "delete", "gbk-name"
@@ -25,18 +26,25 @@ GBK_NAME = "ward-3/病历摘要.txt".encode("gbk")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: ``path`` is shown; ``make`` makes it. ``content``: the path whose new content must be off-site, by its
-    hash; None where only a full snapshot tells of it."""
+    """One change: ``make`` makes it. ``content``: the path whose new content must be off-site, by its hash; None where
+    only a full snapshot tells of it. ``to``: the new name of what is renamed; ``files``: how many it is about."""
 
     kind: str
     path: bytes
     make: Callable[[], None]
     content: bytes | None = None
+    to: bytes = b""
     files: int = 1
 
     def words(self) -> str:
         """What it is, for people."""
         return _(WORDS[self.kind])
+
+    def shown(self) -> str:
+        """The path, for people."""
+        if self.kind == GBK:
+            return self.path.decode("gbk")
+        return f"{display(self.path)} \u2192 {display(self.to)}" if self.to else display(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,8 @@ def all_changes(vault: Path) -> Iterator[Change]:
     folder, files = _folder_to_rename(root)
     renamed = folder + b"-archive"
     yield Change(
-        RENAME, folder + b" \xe2\x86\x92 " + os.path.basename(renamed),
-        lambda: os.rename(names.join(root, folder), names.join(root, renamed)), files=files,
+        RENAME, folder, lambda: os.rename(names.join(root, folder), names.join(root, renamed)),
+        to=renamed, files=files,
     )  # fmt: skip
     draft = b"ward-3/obsolete-draft.txt"
     yield Change(DELETE, draft, lambda: os.unlink(names.join(root, draft)))
@@ -78,8 +86,8 @@ def _append(path: bytes, content: bytes) -> None:
 
 
 def _folder_to_rename(root: bytes) -> tuple[bytes, int]:
-    """The folder (not at the top) with the most files, but no more than a twentieth of all: a bigger share would rightly
-    raise the alarm for a mass change."""
+    """The folder (not at the top) with the most files, but no more than a twentieth of all, and how many it has: a
+    bigger share would rightly raise the alarm for a mass change."""
     below: dict[bytes, int] = {}
     for top, _folders, found in os.walk(root):
         relative = top[len(root) + 1 :]
@@ -98,8 +106,8 @@ class Measure:
     def __init__(self, layout: Layout) -> None:
         self._root = os.fsencode(layout.vault)
         self._store = Store(layout.database, read_only=True)
-        self._vault = self._store.vault_id(VAULT)
-        self._target = self._store.target_id(TARGET)
+        self._vault = self._store.known("vault", VAULT) or 0
+        self._target = self._store.known("target", TARGET) or 0
 
     def close(self) -> None:
         """Close the database."""

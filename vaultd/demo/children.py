@@ -44,29 +44,37 @@ def end_all() -> None:
     processes.end(psutil.Process().children(recursive=True))
 
 
-def _environment() -> dict[str, str]:
+def _environment(temporary: Path | None) -> dict[str, str]:
     left_out = ("NOTIFY_SOCKET", "VAULTD_CONFIG", "SUDO_USER")
-    return {name: value for name, value in os.environ.items() if name not in left_out}
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return kept | ({} if temporary is None else {"TMPDIR": os.fspath(temporary)})
 
 
-def _start(arguments: Sequence[str], *, output: int, errors: int) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: Sequence[str], *, output: int, errors: int, temporary: Path | None = None
+) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches the demo alone, and the demo ends the others in order.
     return subprocess.Popen(
         [*_WITH_PARENT, *_VAULTD, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-        start_new_session=True, env=_environment(), cwd="/",
+        start_new_session=True, env=_environment(temporary), cwd="/",
     )  # fmt: skip
 
 
 def command(
-    layout: Layout, ending: Ending, arguments: Sequence[str], while_waiting: Callable[[], None] = lambda: None
+    layout: Layout,
+    ending: Ending,
+    arguments: Sequence[str],
+    while_waiting: Callable[[], None] = lambda: None,
+    *,
+    temporary: Path | None = None,
 ) -> dict[str, Any]:
     """Run a command of vaultd with ``--json`` to its end, and give its object. Raises the error that it told.
 
-    ``while_waiting`` is called some twenty times a second.
+    ``while_waiting`` is called some twenty times a second. ``temporary``: where the command puts temporary files.
     """
     answer, said = layout.folder / "answer.json", layout.folder / "answer.err"
     with answer.open("w+b") as output, said.open("w+b") as errors:
-        child = _start(["--json", *arguments], output=output.fileno(), errors=errors.fileno())
+        child = _start(["--json", *arguments], output=output.fileno(), errors=errors.fileno(), temporary=temporary)
         try:
             while child.poll() is None:
                 while_waiting()
