@@ -1,4 +1,4 @@
-"""Hints: what may have changed, coalesced until somebody takes them."""
+"""Hints: what may have changed, coalesced until somebody takes them, and what makes them incomplete."""
 
 from __future__ import annotations
 
@@ -30,6 +30,23 @@ class Hint:
 
     path: bytes
     kind: HintKind
+
+
+class Fault(StrEnum):
+    """Why hints are incomplete. Each needs a reconcile scan; the first three also an operator."""
+
+    WATCH_LIMIT = "watch-limit"  # fs.inotify.max_user_watches (or its user namespace's) is used up
+    UNWATCHED = "unwatched"  # a directory may not be read, or its path is too long
+    ROOT_GONE = "root-gone"  # the vault's folder was moved, deleted or unmounted: this watcher is at its end
+    OVERFLOW = "overflow"  # the kernel's queue, or ours, was full
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many directories are watched, and how many (at least) are not."""
+
+    watched: int
+    unwatched: int
 
 
 class HintBook:

@@ -15,8 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
@@ -25,9 +23,11 @@ from vaultd.errors import RootError, VaultdError
 from vaultd.i18n import _
 from vaultd.names import display, join
 from vaultd.watch.canary import Canary
-from vaultd.watch.hints import Hint, HintBook, HintKind
+from vaultd.watch.hints import Coverage, Fault, Hint, HintBook, HintKind
 from vaultd.watch.reader import CANARY_MASK, FOLDER_MASK, ROOT_MASK, InotifyReader
 from vaultd.watch.tree import Node, WatchTree
+
+__all__ = ["Coverage", "Fault", "Hint", "HintKind", "Watcher"]
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +37,6 @@ MOVED_SECONDS = 2.0  # both halves of a rename are in the queue at once; after t
 _GONE = InotifyConstants.IN_MOVED_FROM | InotifyConstants.IN_DELETE
 _APPEARED = InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO
 _ROOT_GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
-
-
-class Fault(StrEnum):
-    """Why hints are incomplete. Each needs a reconcile scan; the first three also an operator."""
-
-    WATCH_LIMIT = "watch-limit"  # fs.inotify.max_user_watches (or its user namespace's) is used up
-    UNWATCHED = "unwatched"  # a directory may not be read, or its path is too long
-    ROOT_GONE = "root-gone"  # the vault's folder was moved, deleted or unmounted: this watcher is at its end
-    OVERFLOW = "overflow"  # the kernel's queue, or ours, was full
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many directories are watched, and how many (at least) are not."""
-
-    watched: int
-    unwatched: int
 
 
 class Watcher:
