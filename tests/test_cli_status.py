@@ -260,7 +260,9 @@ def test_with_a_daemon(store: Store, file: Path, capsys: pytest.CaptureFixture[s
         assert "sending patients → east: 25 %" in shown
         assert main(["--config", str(file), "status", "--check"]) == 3
         acknowledge_all(store, target, vault)
-        assert main(["--config", str(file), "status", "--check"]) == 0
+        deadline = time.monotonic() + 20  # a machine under load makes the document dear, and it is given again
+        while main(["--config", str(file), "status", "--check"]) != 0:
+            assert time.monotonic() < deadline
         capsys.readouterr()
         assert main(["--config", str(file), "--json", "status"]) == 0
         found = json.loads(capsys.readouterr().out)

@@ -234,7 +234,7 @@ def test_status_that_is_dear_to_make_is_given_again() -> None:
 
     async def make() -> dict[str, Any]:
         made.append(1)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         return {"as_of": len(made)}
 
     async def ask_often() -> list[int]:

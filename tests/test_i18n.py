@@ -21,7 +21,8 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 CHINESE = re.compile("[一-鿿]")
 SAME = frozenset(
-    "vaultd restic apt apt-get install openssh-client openssh-server target trust control group TOML".split()
+    ("vaultd", "restic", "apt", "apt-get", "install", "openssh-client", "openssh-server", "target", "trust", "control")
+    + ("group", "TOML")
 )
 """Words that stay in a Chinese text without a Chinese character: commands and names."""
 

@@ -28,8 +28,12 @@ LAYERS = (
     # L4: the daemon is the composition root, the command line uses everything.
     {"daemon", "demo"},
     {"cli"},
+    {"__main__"},
 )
 """From bottom to top. A module imports from layers below its own, and from its own package."""
+
+DUNDERS = frozenset({"__init__", "__version__"})
+"""What ``vaultd`` itself holds: it imports nothing, and all may import it."""
 
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 
@@ -55,7 +59,7 @@ def imports(tree: ast.AST, module: str) -> Iterator[tuple[int, str]]:
 def part(name: str) -> str | None:
     """The module or package directly below vaultd, None for what is not of vaultd (or is vaultd itself)."""
     words = name.split(".")
-    return words[1] if words[0] == "vaultd" and len(words) > 1 and not words[1].startswith("__") else None
+    return words[1] if words[0] == "vaultd" and len(words) > 1 and words[1] not in DUNDERS else None
 
 
 def wrong(source: str, module: str) -> list[str]:

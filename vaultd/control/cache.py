@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-CHEAP_SECONDS = 0.02
+CHEAP_SECONDS = 0.1
 SHARE = 20
 
 Document = dict[str, Any]
