@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from vaultd.config import Config
     from vaultd.control.client import Client
 
+DEMO_MARKER = "demo.json"
+"""Beside a configuration that `vaultd demo --keep` made."""
+
 
 def default_config() -> Path:
     """The configuration file when ``--config`` is not given."""
@@ -54,6 +57,11 @@ class Cli:
             from vaultd import config
 
             self._config = config.load(self.file)
+            if self.file.with_name(DEMO_MARKER).exists():
+                from vaultd.demo.kept import running_server
+
+                # Until the command ends; the server of a kept demo is nobody's service.
+                click.get_current_context().find_root().with_resource(running_server(self.file))
         return self._config
 
     def places(self) -> places.Places:

@@ -186,7 +186,7 @@ class Story:
     def _restore(self) -> None:
         layout = self.layout
         make_private_directory(layout.new_host)
-        total = int(self.report["vault"]["files"])
+        total = children.size_of(layout.lost / "vault")[0]
         begun = time.monotonic()
 
         def show() -> None:
