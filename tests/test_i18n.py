@@ -20,10 +20,8 @@ PO = ROOT / "vaultd" / "locale" / "zh_CN" / "LC_MESSAGES" / "vaultd.po"
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 CHINESE = re.compile("[一-鿿]")
-SAME = frozenset(
-    ("vaultd", "restic", "apt", "apt-get", "install", "openssh-client", "openssh-server", "target", "trust", "control")
-    + ("group", "TOML")
-)
+SAME = {"vaultd", "restic", "apt", "apt-get", "install", "openssh-client", "openssh-server", "TOML"}
+SAME |= {"target", "trust", "control", "group"}
 """Words that stay in a Chinese text without a Chinese character: commands and names."""
 
 
