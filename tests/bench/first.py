@@ -1,0 +1,47 @@
+"""First protection: from the daemon's start on a filled folder to an acknowledged full snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench import trees
+from tests.bench.bench import Bench
+from tests.bench.rows import Figures, Part, Row, ratio
+
+
+def first(bench: Bench, name: str, tree: Path, bound: float) -> Figures:
+    """Protect a tree for the first time, again and again, each time into new repositories."""
+    trees.warm(tree)
+    figures = Figures([])
+    for turn in range(bench.runs):
+        with bench.ground(bench.folder / f"{name}-{turn}", tree) as ground:
+            started = ground.start()
+            last = ground.safe(started, "full", owed=True)
+            figures.ours.append((last.acknowledged - started) / 1e9)
+            figures.notes.append(f"ours {turn}: {ground.story(started)}; daemon at most {ground.peak():.0f} MB")
+            ground.stop()
+            trees.warm(ground.server.files)  # for its sync: what ours left to be written is not to hold up the other
+            figures.plain.append(ground.plain())
+        bench.tell(f"{name}: ours {figures.ours[-1]:.2f} s, plain {figures.plain[-1]:.2f} s")
+    figures.parts.append(Part(ratio(figures.ours, figures.plain), bound))
+    return figures
+
+
+def large(bench: Bench) -> Figures:
+    """2 GB in 8 files."""
+    with bench.place("large-files") as tree:
+        trees.large_files(tree, 8, bench.scaled(2_000_000_000))
+        return first(bench, "first-large", tree, 1.05)
+
+
+def small(bench: Bench) -> Figures:
+    """100,000 small files."""
+    with bench.place("small-files") as tree:
+        trees.small_files(tree, bench.scaled(1000), 100, 500, 4000)
+        return first(bench, "first-small", tree, 1.15)
+
+
+ROWS = (
+    Row("first-large", "first protection of 2 GB in 8 files, against plain restic backup", large),
+    Row("first-small", "first protection of 100,000 small files, against plain restic backup", small),
+)
