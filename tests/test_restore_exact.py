@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.restoring import GBK, ODD_NAMES, ROOT, Stored, at, hard_to_restore, nanoseconds, write
+from vaultd.model import Progress
 from vaultd.restore.compare import compare, describe, differences
 from vaultd.restore.result import Outcome
 
@@ -31,6 +32,18 @@ def test_everything_comes_back_and_so_does_the_folder_itself(stored: Stored, tmp
     assert result.exit_code == 0
     assert result.plan.exact
     assert os.listdir(to.parent) == ["restored"]
+
+
+def test_progress_ends_at_its_totals_and_never_goes_back(stored: Stored, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    stored.restore(tmp_path / "restored", on_progress=seen.append)
+    assert {(one.phase, one.vault, one.target, one.kind) for one in seen} == {
+        ("restore", "patients", "offsite", "full")
+    }
+    last = seen[-1]
+    assert (last.files_done, last.bytes_done) == (last.files_total, last.bytes_total)
+    assert last.bytes_done > 40_000_000
+    assert [one.bytes_done for one in seen] == sorted(one.bytes_done for one in seen)
 
 
 def test_sparse_files_keep_their_holes(stored: Stored, tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from vaultd.errors import LockedError, UnreachableError, VaultdError
 from vaultd.model import Progress
 from vaultd.restic.process import Repository
 from vaultd.restore import workplace
+from vaultd.restore.choice import plan_restore
 from vaultd.restore.compare import compare, describe
 from vaultd.restore.plan import Request
 from vaultd.restore.result import Outcome
-from vaultd.restore.run import Restore, plan_restore
+from vaultd.restore.run import Restore
 from vaultd.sftp import HostKey, trust
 from vaultd.targets import repository as repository_of
 

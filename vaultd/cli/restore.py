@@ -88,7 +88,8 @@ def _restore(
     cli: Cli, asked: Request, own: str, to: Path, repositories: dict[str, Repository], choices: dict[str, Any]
 ) -> int:
     from vaultd.cli.render_restore import render, render_plan
-    from vaultd.restore.run import Restore, plan_restore
+    from vaultd.restore.choice import plan_restore
+    from vaultd.restore.run import Restore
 
     listed, unread = asyncio.run(sources.list_all(repositories, asked.vault))
     for name, problem in unread.items():

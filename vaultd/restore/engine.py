@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from vaultd.errors import LockedError, RepositoryError, UnreachableError
+from vaultd.errors import TargetFullError, TargetReadOnlyError, UnreachableError
 from vaultd.model import SnapshotKind, StoredSnapshot
 from vaultd.names import display
 from vaultd.restic import messages, process
@@ -98,8 +98,8 @@ class Engine:
             return await self._run(
                 [f"--retry-lock={RETRY_LOCK}", *args] if self.lock else ["--no-lock", *args], to, what
             )
-        except RepositoryError as error:
-            if isinstance(error, LockedError) or not self.lock:
+        except (TargetReadOnlyError, TargetFullError) as error:
+            if not self.lock:
                 raise
             # A lock is a file in the repository: where nothing can be written, nobody can take away what we read.
             log.info("restoring without a lock: %s", error)

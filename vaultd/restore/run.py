@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from vaultd.restic.process import Repository
 from vaultd.restore import metadata, workplace
 from vaultd.restore.engine import Engine, Problem, Ran, source_of
 from vaultd.restore.merge import Merge, carry_out, decide
-from vaultd.restore.plan import Plan, Request, best, choose, relative_paths
+from vaultd.restore.plan import Plan
 from vaultd.restore.progress import Meter
 from vaultd.restore.result import Outcome, Result
 from vaultd.units import SECOND, size
@@ -38,44 +38,6 @@ DELAYS = (1.0, 3.0, 10.0, 20.0, 30.0)
 """Seconds before each further try after a broken line; a try that brought something begins the row again."""
 
 PROGRESS_ENOUGH = 1024 * 1024
-
-
-def plan_restore(listed: Mapping[str, Sequence[StoredSnapshot]], request: Request, to: Path) -> Plan:
-    """Choose among the snapshots of each target, or go on with what an unfinished restore in ``to`` had chosen.
-
-    Raises the last target's error when no target has what is asked for.
-    """
-    begun = workplace.find(to) if to.is_dir() else None
-    if begun is not None:
-        return _plan_again(listed, request, to, begun)
-    plans: list[Plan] = []
-    problem: VaultdError | None = None
-    for target, snapshots in listed.items():
-        try:
-            plans.append(choose(snapshots, request, target))
-        except VaultdError as error:
-            problem = error
-    if not plans:
-        raise problem or VaultdError(_("restore of vault {vault}").format(vault=request.vault), _("no target was read"))
-    return best(plans)
-
-
-def _plan_again(
-    listed: Mapping[str, Sequence[StoredSnapshot]], request: Request, to: Path, begun: workplace.Workplace
-) -> Plan:
-    if begun.request != workplace.fingerprint(request):
-        raise workplace.unfinished(to, begun)
-    for target, snapshots in listed.items():
-        found = {one.id: one for one in snapshots}
-        if all(one in found for one in begun.snapshots):
-            base, *over = (found[one] for one in begun.snapshots)
-            fresh = choose(snapshots, replace(request, snapshot=base.id), target)
-            return replace(fresh, request=request, over=tuple(over), paths=relative_paths(request.paths, base.root))
-    raise VaultdError(
-        _("restore into {folder}").format(folder=display(to)),
-        _("the snapshots it was begun with are at none of the targets any more"),
-        _("remove {work} and restore into an empty folder").format(work=display(begun.path)),
-    )
 
 
 class Restore:
@@ -197,7 +159,10 @@ class Restore:
         if source.name and not self.plan.paths:
             # The folder itself, without its content, for its metadata.
             aside = work.path / "root"
-            await self.engine.restore(snapshot, source.above, bytes(aside), without=source.name, what=self._what)
+            quiet = replace(self.engine, on_step=lambda _ran: None)  # one folder: not part of the progress
+            await self._until_done(
+                lambda: quiet.restore(snapshot, source.above, bytes(aside), without=source.name, what=self._what)
+            )
             if os.path.isdir(join(bytes(aside), source.name)):
                 work.root = metadata.read(join(bytes(aside), source.name))
 
@@ -234,17 +199,25 @@ class Restore:
     async def _restore(
         self, work: workplace.Workplace, snapshot: StoredSnapshot, folder: bytes, to: bytes, paths: Sequence[bytes]
     ) -> None:
-        """Run restic until it gets to its end, again after a broken line."""
-        failures, furthest = 0, 0
-        while True:
+        async def attempt() -> Ran:
             again = work.tried
             if again and os.path.isdir(to):
                 await asyncio.to_thread(workplace.clear_for_another_run, to, bytes(work.path))
             elif not again:
                 work.tried = True
                 work.save()
+            return await self.engine.restore(snapshot, folder, to, paths=paths, again=again, what=self._what)
+
+        ran = await self._until_done(attempt)
+        self._check_full(ran)
+        self._problems |= ran.problems
+
+    async def _until_done(self, attempt: Callable[[], Awaitable[Ran]]) -> Ran:
+        """Run restic until it gets to its end, again after a broken line."""
+        failures, furthest = 0, 0
+        while True:
             try:
-                ran = await self.engine.restore(snapshot, folder, to, paths=paths, again=again, what=self._what)
+                return await attempt()
             except UnreachableError as error:
                 came = self.meter.last.bytes
                 failures = 0 if came > furthest + PROGRESS_ENOUGH else failures
@@ -257,10 +230,6 @@ class Restore:
                 log.warning("the line broke during a restore, next try in %.0f s", self.delays[failures])
                 await asyncio.sleep(self.delays[failures])
                 failures += 1
-                continue
-            break
-        self._check_full(ran)
-        self._problems |= ran.problems
 
     def _check_full(self, ran: Ran) -> None:
         found = os.statvfs(self.to)
