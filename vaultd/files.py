@@ -65,9 +65,11 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def make_private_directory(path: Path, mode: int = 0o700) -> None:
-    """Make a directory and its missing parents; the last one gets ``mode``. An existing one is left as it is."""
+    """Make a directory and its missing parents, each with ``mode``. Existing ones are left as they are."""
     if path.is_dir():
         return
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    path.chmod(mode)
-    fsync_directory(path.parent)
+    for folder in missing:
+        folder.chmod(mode)
+        fsync_directory(folder.parent)
