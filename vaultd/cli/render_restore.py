@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vaultd.cli.format import duration, files, local, size
+from vaultd.cli.format import duration, files, local, number, size
 from vaultd.i18n import _, ngettext
 from vaultd.model import SnapshotKind
 from vaultd.names import display
@@ -75,7 +75,7 @@ def render(result: Result) -> str:
 
 def _headline(result: Result) -> str:
     numbers = {
-        "files": files(result.files_done), "size": size(result.bytes_done), "folder": display(result.to),
+        "files": _entries(result.files_done), "size": size(result.bytes_done), "folder": display(result.to),
         "duration": duration(result.seconds),
     }  # fmt: skip
     match result.outcome:
@@ -94,11 +94,16 @@ def _headline(result: Result) -> str:
     return text + "\n" + _("The same command goes on where it stopped.")
 
 
+def _entries(count: int) -> str:
+    """restic counts folders among the files."""
+    return ngettext("{count} file or folder", "{count} files and folders", count).format(count=number(count))
+
+
 def _changes(result: Result, place: int, moment: str) -> list[str]:
     changes = result.express(place)
     if not changes or place == 0:
         return []
-    count = {kind: sum(number for one, _path, number, _links in changes if one == kind) for kind in (ADDED, REPLACED)}
+    count = {kind: sum(number_ for one, _path, number_, _links in changes if one == kind) for kind in (ADDED, REPLACED)}
     lines = [
         _("From the express snapshot of {moment}: {added} added, {replaced} replaced:").format(
             moment=moment, added=files(count[ADDED]), replaced=files(count[REPLACED])

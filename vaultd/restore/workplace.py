@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,10 @@ def unfinished(folder: Path, found: Workplace) -> VaultdError:
 def remove(path: Path) -> None:
     """Remove a file or a folder with all below; nothing happens when it is not there."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(os.fsencode(path), onerror=_make_writable)
+        if sys.version_info >= (3, 12):
+            shutil.rmtree(os.fsencode(path), onexc=_make_writable)
+        else:
+            shutil.rmtree(os.fsencode(path), onerror=_make_writable)
     else:
         path.unlink(missing_ok=True)
 
