@@ -20,7 +20,6 @@ from vaultd.demo.layout import Layout
 from vaultd.errors import EXIT_FAILED, VaultdError
 from vaultd.i18n import _
 
-END_SECONDS = 15.0
 START_SECONDS = 30.0
 _LAST_LINES = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -70,11 +69,13 @@ def command(
 ) -> dict[str, Any]:
     """Run a command of vaultd with ``--json`` to its end, and give its object. Raises the error that it told.
 
-    ``while_waiting`` is called some twenty times a second. ``temporary``: where the command puts temporary files.
+    ``arguments`` begin with its name. ``while_waiting`` is called some twenty times a second. ``temporary``: where it
+    puts temporary files; it then runs as on another machine, without the demo's configuration.
     """
+    options = ["--json"] if temporary else ["--json", "--config", os.fspath(layout.config)]
     answer, said = layout.folder / "answer.json", layout.folder / "answer.err"
     with answer.open("w+b") as output, said.open("w+b") as errors:
-        child = _start(["--json", *arguments], output=output.fileno(), errors=errors.fileno(), temporary=temporary)
+        child = _start([*options, *arguments], output=output.fileno(), errors=errors.fileno(), temporary=temporary)
         try:
             while child.poll() is None:
                 while_waiting()
@@ -90,12 +91,11 @@ def command(
         answer.unlink()
         said.unlink()
     if child.returncode:
-        raise _error(found, arguments, child.returncode, trouble)
+        raise _error(found, arguments[0], child.returncode, trouble)
     return dict(found)
 
 
-def _error(found: dict[str, Any], arguments: Sequence[str], code: int, trouble: str) -> VaultdError:
-    name = next((word for word in arguments if not word.startswith("-")), "")
+def _error(found: dict[str, Any], name: str, code: int, trouble: str) -> VaultdError:
     detail = found.get("error") or {}
     what = _("`vaultd {command}` failed").format(command=name)
     error = VaultdError(what, _told(detail) or _last(trouble) or str(code), str(detail.get("hint", "")))
@@ -112,13 +112,12 @@ def _last(text: str) -> str:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, then SIGKILL; nothing happens when it is over."""
+    """End a child and all below it at once, as when the power goes; nothing happens when it is over."""
     if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            processes.end([psutil.Process(child.pid)])
+        process = psutil.Process(child.pid)
+        processes.freeze([process])  # it starts nothing more while its children are collected
+        processes.end(processes.children(process))
+        processes.end([process])
     child.wait()
 
 
@@ -148,22 +147,11 @@ class Daemon:
         if self._child is not None and self._child.poll() is not None:
             raise VaultdError(_("the daemon has ended by itself"), _last(self._said()))
 
-    def stop(self) -> None:
-        """End it in order."""
+    def kill(self) -> None:
+        """As when the power goes: it and all that it has started are gone at once."""
         if self._child is not None:
             _end(self._child)
             self._child = None
-
-    def kill(self) -> None:
-        """As when the power goes: it and all that it has started are gone at once."""
-        if self._child is None:
-            return
-        process = psutil.Process(self._child.pid)
-        processes.freeze([process])  # it starts nothing more while its children are collected
-        processes.end(processes.children(process))
-        processes.end([process])
-        self._child.wait()
-        self._child = None
 
     def _said(self) -> str:
         return self.layout.log.read_text("utf-8", "replace")

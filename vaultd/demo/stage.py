@@ -31,7 +31,7 @@ def play(keep: Path | None, wanted: int, teller: Teller, ending: Ending) -> Repo
 
     Raises VaultdError when a step fails, EndedError when somebody ended it; then nothing is kept.
     """
-    folder, is_new = (Path(tempfile.mkdtemp(prefix="vaultd-demo-")), True) if keep is None else _own(keep)
+    folder, is_new = (_temporary(), True) if keep is None else _own(keep)
     layout = Layout(folder)
     server = OffsiteServer(layout.offsite)
     story = Story(layout, server, teller, ending, wanted)
@@ -61,6 +61,20 @@ def play(keep: Path | None, wanted: int, teller: Teller, ending: Ending) -> Repo
     return story.report | ({"kept": str(folder)} if stays else {})
 
 
+def _temporary() -> Path:
+    """A new temporary folder, where TMPDIR says unless that is too long a path for a socket in it."""
+    for above in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes it private
+        folder = Path(tempfile.mkdtemp(prefix="vaultd-demo-", dir=above))
+        if _fits(folder):
+            return folder
+        folder.rmdir()
+    raise AssertionError(folder)
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(Layout(folder).socket)) <= LONGEST_SOCKET
+
+
 def _own(keep: Path) -> tuple[Path, bool]:
     """The folder to keep, made if it is not there; whether it was made. Raises ConfigError if it is in use."""
     folder = Path(os.path.realpath(keep))
@@ -73,7 +87,7 @@ def _own(keep: Path) -> tuple[Path, bool]:
         os.fspath(folder).encode("utf-8")
     except UnicodeEncodeError:
         raise ConfigError(what, _("the name is not UTF-8, and the configuration is")) from None
-    if len(os.fsencode(Layout(folder).socket)) > LONGEST_SOCKET:
+    if not _fits(folder):
         raise ConfigError(what, _("the path is too long for a socket in it"), _("take a folder with a shorter path"))
     is_new = not folder.exists()
     make_private_directory(folder)

@@ -69,7 +69,7 @@ class Story:
         if self._measure is not None:
             self._measure.close()
             self._measure = None
-        self.daemon.stop()
+        self.daemon.kill()  # what it leaves half done is removed, or a test of what a crash leaves
 
     # -- the steps ---------------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class Story:
         children.command(
             self.layout, self.ending,
             [
-                "--config", str(self.layout.config), "init", "--batch", "--host-name", HOST,
+                "init", "--batch", "--host-name", HOST,
                 "--state", str(self.layout.state), "--cache", str(self.layout.state / "cache"),
                 "--socket", str(self.layout.socket), "--target", TARGET, "--server", self.server.host,
                 "--port", str(port), "--user", self.server.user, "--path", "repository",
