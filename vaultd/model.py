@@ -6,6 +6,7 @@ import os
 import stat as stat_module
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class SnapshotKind(StrEnum):
@@ -25,9 +26,11 @@ class FileKind(StrEnum):
     OTHER = "o"
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """What ``lstat`` said of a path. Times are nanoseconds since 1970; ``mode`` has the permission bits only."""
+class Stat(NamedTuple):
+    """What ``lstat`` said of a path. Times are nanoseconds since 1970; ``mode`` has the permission bits only.
+
+    A named tuple, for it is made and compared a million times in a scan: half the time of a frozen dataclass.
+    """
 
     kind: FileKind
     inode: int
@@ -41,18 +44,16 @@ class Stat:
     @classmethod
     def of(cls, found: os.stat_result) -> Stat:
         """From the result of ``os.lstat``."""
-        kind = _KINDS.get(stat_module.S_IFMT(found.st_mode), FileKind.OTHER)
+        mode = found.st_mode
+        kind = _KINDS.get(mode & 0o170000, FileKind.OTHER)
         size = found.st_size if kind is FileKind.FILE else 0
         return cls(
-            kind, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns,
-            stat_module.S_IMODE(found.st_mode), found.st_uid, found.st_gid,
+            kind, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, mode & 0o7777, found.st_uid, found.st_gid,
         )  # fmt: skip
 
     def same_content(self, other: Stat | None) -> bool:
         """Whether inode, size, mtime and ctime agree: nothing wrote in between (mmap writers can defeat it)."""
-        return other is not None and (self.kind, self.inode, self.size, self.mtime, self.ctime) == (
-            other.kind, other.inode, other.size, other.mtime, other.ctime,
-        )  # fmt: skip
+        return other is not None and self[:5] == other[:5]
 
 
 _KINDS = {

@@ -61,7 +61,10 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
 
 
 async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
-    await targets.lift_own_dead_locks(context.config, target.config, context.store)
+    key = f"locks:{target.name}"
+    if context.store.get_meta(key) == "1":  # a run of ours has failed: its lock may be there
+        await targets.lift_own_dead_locks(context.config, target.config, context.store)
+        context.store.set_meta(key, "0")
     await recover.attach(context, target, repair)
 
 

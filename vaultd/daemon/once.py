@@ -26,11 +26,17 @@ def protect_once(
     async def go() -> list[Outcome]:
         with assemble(config, on_progress) as assembly:
             lock = asyncio.Lock()
-            return await backup(
-                assembly, chosen(assembly, vaults),
-                lambda vault: scan_vault(assembly.context, vault, lock, lambda: None),
-                full=full, accept_empty=accept_empty,
-            )  # fmt: skip
+            early = [asyncio.create_task(worker.get_ready()) for worker in assembly.workers.values()]
+            try:
+                return await backup(
+                    assembly, chosen(assembly, vaults),
+                    lambda vault: scan_vault(assembly.context, vault, lock, lambda: None),
+                    full=full, accept_empty=accept_empty,
+                )  # fmt: skip
+            finally:
+                for task in early:
+                    task.cancel()
+                await asyncio.gather(*early, return_exceptions=True)
 
     with exclusive(config.host.state):
         return asyncio.run(go())

@@ -172,6 +172,8 @@ async def scan_vault(
         if result.root_problem is not RootProblem.NONE:
             raise root_lost(store, vault)
         store.set_totals(vault.id, result.files, result.size, result.began if result.complete else None)
-        context.on_progress(Progress("done", vault.name, "", "", result.files, result.files, result.size, result.size, 0.0, 0.0))
+        context.on_progress(
+            Progress("done", vault.name, "", "", result.files, result.files, result.size, result.size, 0.0, 0.0)
+        )
         touched()
         return result

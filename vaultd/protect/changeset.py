@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vaultd import names
@@ -21,6 +21,10 @@ from vaultd.protect.refs import VaultRef
 from vaultd.store import PendingRow, Store
 
 DIRECT_FILES = 20_000
+LARGE = 5000
+"""More paths than this are taken as the catalog has them, while restic runs."""
+
+FRESH_NS = 1_500_000_000
 CLAIM = 200_000
 """At most so many paths with unsafe content in one run; more are left to the next."""
 
@@ -32,9 +36,10 @@ class ChangeSet:
     """The paths that one run answers for, with what ``lstat`` said before it.
 
     ``files`` have content to be bound (regular files and symlinks); ``known`` holds digests bound to just that state
-    earlier;
-    ``gone`` are missing now; ``unread`` could not be looked at. ``looked_at`` is the clock (ns) before the first look.
-    ``roots`` are what restic is told to store, relative; empty for a full snapshot.
+    earlier; ``gone`` are missing now; ``unread`` could not be looked at. ``looked_at`` is the clock (ns) before the
+    first look. ``roots`` are what restic is told to store, relative; empty for a full snapshot. ``expected``: files
+    and bytes. ``fill``, where it is set, finds the files: to be called in a thread while restic runs already
+    (``take_as_seen``). ``check`` looks at the whole set once it is known, for alerts.
     """
 
     upto: int
@@ -45,11 +50,9 @@ class ChangeSet:
     unread: list[bytes] = field(default_factory=list)
     attempts: dict[bytes, int] = field(default_factory=dict)
     roots: list[bytes] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """Bytes of the files' content."""
-        return sum(seen.size for seen in self.files.values())
+    expected: tuple[int, int] = (0, 0)
+    fill: Callable[[], None] | None = None
+    check: Callable[[], object] | None = None
 
     def to_hash(self) -> list[bytes]:
         """Regular files whose hash is not known yet."""
@@ -88,6 +91,40 @@ def take(store: Store, vault: VaultRef, rows: Iterable[PendingRow], roots: Seque
             changes.files[path] = found
     if roots is not None:
         changes.roots = list(roots) or list(changes.files)
+    changes.expected = (len(changes.files), sum(seen.size for seen in changes.files.values()))
+    return changes
+
+
+def take_as_seen(
+    store: Store,
+    vault: VaultRef,
+    rows: Callable[[int], list[PendingRow]],
+    roots: Sequence[bytes],
+    expected: tuple[int, int],
+) -> ChangeSet:
+    """A large change set, without a look at each path before restic starts: the catalog's entries are from before.
+
+    ``rows`` gives the rows up to a sequence number; a path that is seen again after that is not among them. What was
+    looked at within a second and a half of its last change is left to the next run: the change may have gone on in the
+    same clock tick.
+    """
+    changes = ChangeSet(store.seq(), time.time_ns(), roots=list(roots), expected=expected)
+
+    def fill() -> None:
+        with store.one_moment():
+            found = rows(changes.upto)
+            entries = store.entries(vault.id, [row.path for row in found])
+        for row in found:
+            entry = entries.get(row.path)
+            if entry is None or entry.stat.kind.value != row.kind or abs(row.seen - entry.stat.ctime) <= FRESH_NS:
+                continue
+            changes.files[row.path] = entry.stat
+            if row.attempts:
+                changes.attempts[row.path] = row.attempts
+            if entry.sha256 is not None:
+                changes.known[row.path] = entry.sha256
+
+    changes.fill = fill
     return changes
 
 
@@ -103,29 +140,34 @@ def _update_catalog(store: Store, vault: VaultRef, changes: ChangeSet, seen: dic
             changes.known[path] = entry.sha256
 
 
-def rows_for_full(store: Store, vault: VaultRef, target: int, *, all_due: bool) -> list[PendingRow]:
+def rows_for_full(
+    store: Store, vault: VaultRef, target: int, all_due: bool, upto: int | None = None
+) -> list[PendingRow]:
     """The rows whose content a full snapshot has to bind. What is only owed is settled page by page afterwards."""
     due = None if all_due else time.time_ns()
-    return store.pending_rows(target, vault.id, unsafe=True, due=due, limit=CLAIM)
+    return store.pending_rows(target, vault.id, upto=upto, unsafe=True, due=due, limit=CLAIM)
 
 
-def rows_for_express(store: Store, vault: VaultRef, target: int, *, all_due: bool) -> list[PendingRow]:
+def rows_for_express(store: Store, vault: VaultRef, target: int, all_due: bool) -> list[PendingRow]:
     """The oldest unsafe rows, as many as an express snapshot may list."""
     due = None if all_due else time.time_ns()
     return store.pending_rows(target, vault.id, unsafe=True, due=due, limit=EXPRESS_FILES)
 
 
-def rows_for_batch(store: Store, vault: VaultRef, target: int, batch: Batch) -> tuple[list[PendingRow], list[bytes]]:
-    """The rows of a batch, and what restic is to be told: whole folders, and files of folders that are not taken
-    whole."""
-    rows: list[PendingRow] = []
-    for folder in batch.whole:
-        rows += store.unsafe_below(target, vault.id, folder, direct=False, limit=CLAIM)
-    roots = list(batch.whole)
+def take_batch(store: Store, vault: VaultRef, target: int, batch: Batch) -> ChangeSet:
+    """The change set of a batch: whole folders, and files of folders that are not taken whole."""
+    direct: list[PendingRow] = []
     for folder in batch.direct:
-        direct = store.unsafe_below(target, vault.id, folder, direct=True, limit=DIRECT_FILES)
-        rows += direct
-        roots += [row.path for row in direct]
-        if len(direct) == DIRECT_FILES:
+        direct += store.unsafe_below(target, vault.id, folder, direct=True, limit=DIRECT_FILES - len(direct))
+        if len(direct) >= DIRECT_FILES:
             break
-    return rows, roots
+
+    def rows(upto: int) -> list[PendingRow]:
+        found = [row for row in direct if row.seq <= upto]
+        for folder in batch.whole:
+            below = store.unsafe_below(target, vault.id, folder, direct=False, limit=CLAIM)
+            found += [row for row in below if row.seq <= upto]
+        return found
+
+    roots = [*batch.whole, *(row.path for row in direct)]
+    return take_as_seen(store, vault, rows, roots, (batch.files, batch.total))

@@ -33,6 +33,7 @@ def end_runs(store: Store) -> int:
         store.end_run(run.id, "failed", 0.0, error="interrupted")
     for name in store.target_names({run.target for run in left}):
         store.set_meta(f"repair:{name}", "1")
+        store.set_meta(f"locks:{name}", "1")
     return len(left)
 
 
@@ -42,21 +43,18 @@ async def attach(context: Context, target: TargetRef, repair: bool) -> None:
     Raises what the commands raise, and ForeignRepositoryError.
     """
     store = context.store
-    found = await commands.repository_id(target.repository)
+    found, listed = await asyncio.gather(
+        commands.repository_id(target.repository), commands.snapshots(target.repository)
+    )  # fmt: skip
     known = store.target_repository(target.name)
     if known is None:
-        listed = await commands.snapshots(target.repository)
         _refuse_foreign(context, target, listed)
         store.pin_repository(target.name, found)
     elif known != found:
         why = _("it was {known} and is {found}").format(known=known[:8], found=found[:8])
         hint = _("check the target's path; if the new repository is meant: vaultd target trust {name} --repository")
-        raise ForeignRepositoryError(
-            _("target {name} holds another repository than before").format(name=target.name), why,
-            hint.format(name=target.name),
-        )  # fmt: skip
-    else:
-        listed = await commands.snapshots(target.repository)
+        what = _("target {name} holds another repository than before").format(name=target.name)
+        raise ForeignRepositoryError(what, why, hint.format(name=target.name))
     await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
     if repair:
         log.info("target %s: keeping what a broken upload has sent", target.name)

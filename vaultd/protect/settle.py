@@ -57,7 +57,8 @@ def judge_all(
         if verdict is Verdict.BOUND:
             got = hashed.get(path)
             digest = known if known is not None else got.digest if got is not None else None
-            judged.bound.append(Bound(path, before, digest if before.kind is FileKind.FILE else None))
+            digest = digest if before.kind is FileKind.FILE else None
+            judged.bound.append(Bound(path, before, digest, known is not None))
             continue
         if verdict is Verdict.GONE:
             lost.append(path)
@@ -97,13 +98,12 @@ def settle_owed(store: Store, vault: VaultRef, target: int, upto: int, judged: J
     """After a full snapshot: which of the paths that were only owed does it have as they are?
 
     A path is settled when it is now what the catalog said before the run: its content was bound then, or it has none.
-    All others go through catalog and backlog again.
+    All others go through catalog and backlog again. Paths with unsafe content are not looked at: those of the change
+    set are judged already, and others were not hashed.
     """
-    done = {bound.path for bound in judged.bound} | {again.path for again in judged.retry} | set(judged.moving)
     after = b""
-    while rows := store.pending_rows(target, vault.id, upto=upto, after=after, limit=PAGE):
-        rest = [row for row in rows if row.path not in done]
-        _settle_page(store, vault, rest, judged, refused)
+    while rows := store.pending_rows(target, vault.id, upto=upto, after=after, limit=PAGE, safe_only=True):
+        _settle_page(store, vault, rows, judged, refused)
         if rows[-1].path == after:  # the vault's own folder (b"") was the only row
             return
         after = rows[-1].path

@@ -80,9 +80,7 @@ async def make(
     begun = time.monotonic()
     store.begin_run(run, target.id, vault.id, kind)
     watcher = _Watcher(context, vault, target, kind, changes)
-    to_hash = changes.to_hash()
-    paths = [names.join(vault.root, path) for path in to_hash]
-    hashing = asyncio.create_task(hash_files(paths, sum(changes.files[path].size for path in to_hash)))
+    hashing = asyncio.create_task(_hash(vault, changes))
     listing: Path | None = None
     try:
         if kind is SnapshotKind.FULL:
@@ -97,7 +95,7 @@ async def make(
             skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
             connections=line.connections, pack_size=line.pack_size,
         )  # fmt: skip
-        hashed = dict(zip(to_hash, await hashing, strict=True))
+        hashed = await hashing
         previous = None if parent is None else parent.snapshot
         done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, hashed, previous)
     except BaseException as error:
@@ -115,6 +113,18 @@ async def make(
     store.end_run(run, state, seconds, files=done.files, total=done.total, sent=done.sent)
     watcher.finished()
     return done
+
+
+async def _hash(vault: VaultRef, changes: ChangeSet) -> dict[bytes, Hashed]:
+    """Find the files of a large change set, and hash those whose hash is not known."""
+    if changes.fill is not None:
+        await asyncio.to_thread(changes.fill)
+    if changes.check is not None:
+        await asyncio.to_thread(changes.check)
+    wanted = changes.to_hash()
+    paths = [names.join(vault.root, path) for path in wanted]
+    found = await hash_files(paths, sum(changes.files[path].size for path in wanted))
+    return dict(zip(wanted, found, strict=True))
 
 
 def record_process(store: Store, run: str, pid: int, start_time: int) -> None:
@@ -194,7 +204,7 @@ class _Watcher:
         if kind is SnapshotKind.FULL:
             files_total, bytes_total, _complete = context.store.totals(vault.id)
         else:
-            files_total, bytes_total = len(changes.files), changes.total
+            files_total, bytes_total = changes.expected
         self._totals = (files_total, bytes_total)
         self._begun = time.monotonic()
         self._marks: list[tuple[float, int]] = []

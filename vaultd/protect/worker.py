@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from vaultd.config.model import DumpConfig
 from vaultd.errors import RootError, UnreachableError, VaultdError
@@ -104,8 +105,17 @@ class Worker:
 
     # the loop
 
+    async def get_ready(self) -> None:
+        """Look at the target while there is nothing to send yet; a failure is noted as if a run had met it."""
+        try:
+            async with self._busy:
+                await self._make_ready()
+        except VaultdError as error:
+            self._failed(error)
+
     async def run(self) -> None:
         """Protect until cancelled. A run in motion is ended with it; restic leaves no lock then."""
+        await self.get_ready()
         while True:
             self._wake.clear()
             try:
@@ -233,18 +243,21 @@ class Worker:
 
         def take() -> ChangeSet:
             if kind is SnapshotKind.FULL:
-                rows = changeset.rows_for_full(store, vault, target, all_due=all_due)
+                backlog = store.backlog(target, vault.id)
+                if backlog.files > changeset.LARGE:
+                    find = partial(changeset.rows_for_full, store, vault, target, all_due)
+                    return changeset.take_as_seen(store, vault, find, [], (backlog.files, backlog.bytes))
+                rows = changeset.rows_for_full(store, vault, target, all_due)
                 return changeset.take(store, vault, rows, None)
             if chosen.batch:
                 batch = first_batch(store.folder_sizes(vault.id, target), self._batch_bytes(series))
                 if batch is not None:
-                    rows, roots = changeset.rows_for_batch(store, vault, target, batch)
-                    return changeset.take(store, vault, rows, roots)
-            rows = changeset.rows_for_express(store, vault, target, all_due=all_due)
+                    return changeset.take_batch(store, vault, target, batch)
+            rows = changeset.rows_for_express(store, vault, target, all_due)
             return changeset.take(store, vault, rows, [])
 
         changes = await asyncio.to_thread(take)
-        await asyncio.to_thread(check_mass_change, store, vault, self.target, changes)
+        changes.check = partial(check_mass_change, store, vault, self.target, changes)
         return changes, kind
 
     async def _run(self, series: Series, kind: SnapshotKind, changes: ChangeSet) -> Done | None:
@@ -258,10 +271,13 @@ class Worker:
         try:
             done = await make(self.context, series.vault, self.target, kind, changes, self._line)
         except UnreachableError:
-            await self._note_broken(changes.total)
+            await self._note_broken(changes.expected[1])
             raise
         except asyncio.CancelledError:
-            await self._note_broken(changes.total)
+            await self._note_broken(changes.expected[1])
+            raise
+        except VaultdError:
+            self.context.store.set_meta(f"locks:{self.target.name}", "1")
             raise
         finally:
             self.running = ""
@@ -271,7 +287,8 @@ class Worker:
             self.context.store.accept(series.vault.id, False)  # an emptied folder was meant once, not for ever
         series.cost.learn(full=kind is SnapshotKind.FULL, seconds=seconds, sent=done.sent)
         if not self._first_protection(series):
-            series.rest_until = time.monotonic() + rest_after(seconds, series.vault.config.objective)
+            share = self._spent.share_with(seconds)
+            series.rest_until = time.monotonic() + rest_after(seconds, share, series.vault.config.objective)
         self._succeeded()
         await asyncio.to_thread(note_exceptions, self.context.store, series.vault, self.target)
         return done
@@ -289,6 +306,7 @@ class Worker:
         await self._set_repair(False)
 
     async def _note_broken(self, total: int) -> None:
+        self.context.store.set_meta(f"locks:{self.target.name}", "1")
         self._line = SHAKY
         if total >= REPAIR_BYTES:
             await self._set_repair(True)
@@ -339,7 +357,7 @@ class Worker:
                 if done is None:
                     exact = False
                     await asyncio.sleep(0.2)
-                    if not changes.files and not full:
+                    if not changes.expected[0] and not full:
                         break
                     continue
                 made.append(done)

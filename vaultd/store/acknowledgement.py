@@ -6,18 +6,22 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vaultd.model import SnapshotKind, Stat
 from vaultd.store import catalog
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A path whose stored state is known: ``sha256`` for a regular file, None for anything else."""
+class Bound(NamedTuple):
+    """A path whose stored state is known: ``sha256`` for a regular file, None for anything else.
+
+    ``recorded``: the version is on record already, by another target or an express snapshot.
+    """
 
     path: bytes
     stat: Stat
     sha256: bytes | None
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +107,14 @@ def _record_versions(db: sqlite3.Connection, done: Acknowledgement) -> None:
         return number + len(versions)
 
     for bound in done.bound:
-        if bound.sha256 is None:
+        if bound.sha256 is None or bound.recorded:
             continue
         where, name = catalog.split(bound.path)
         if where not in folders:
             folders[where] = catalog.folder_id(db, done.vault, where)
         seen = bound.stat
-        key = (folders[where], name, seen.inode, seen.size, seen.mtime, seen.ctime)
-        recorded = db.execute(
-            "SELECT version FROM file WHERE dir=? AND name=? AND inode=? AND size=? AND mtime=? AND ctime=?"
-            " AND sha256=? AND version IS NOT NULL",
-            (*key, bound.sha256),
-        ).fetchone()
-        if recorded is not None:
-            continue  # another target has this very version already
-        bindings.append((bound.sha256, add(bound.path, "bound", seen.size, seen.mtime, bound.sha256), *key))
+        version = add(bound.path, "bound", seen.size, seen.mtime, bound.sha256)
+        bindings.append((bound.sha256, version, folders[where], name, *seen[1:5]))
     for moving in done.in_motion:
         add(moving.path, "in-motion", moving.stat.size, moving.stat.mtime, moving.sha256)
     for path in done.deleted:

@@ -7,8 +7,8 @@ protected.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from vaultd.model import FileKind, Stat
 from vaultd.names import parent
@@ -16,8 +16,7 @@ from vaultd.names import parent
 COLUMNS = "kind, inode, size, mtime, ctime, mode, uid, gid"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A path as last seen, with the hash bound to exactly that state (None: not bound yet)."""
 
     stat: Stat
@@ -31,9 +30,12 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     return folder, path[len(folder) + 1 :] if folder else path
 
 
-def stat_of(row: tuple[object, ...]) -> Stat:
-    """A Stat from the eight columns in the order of ``COLUMNS``."""
-    return Stat(FileKind(row[0]), *row[1:8])  # type: ignore[arg-type]
+_KINDS = {kind.value: kind for kind in FileKind}
+
+
+def stat_of(row: Sequence[Any]) -> Stat:
+    """A Stat from the eight columns in the order of ``COLUMNS``, which is that of its fields."""
+    return Stat(_KINDS[row[0]], *row[1:8])
 
 
 def folder_id(db: sqlite3.Connection, vault: int, path: bytes) -> int | None:
@@ -56,21 +58,32 @@ def get(db: sqlite3.Connection, folder: int, name: bytes) -> Entry | None:
     return None if row is None else Entry(stat_of(row), row[8], row[9])
 
 
-def put(db: sqlite3.Connection, folder: int, name: bytes, seen: Stat) -> None:
-    """Keep what was seen; a hash stays only while inode, size, mtime and ctime stay."""
-    db.execute(
-        "INSERT INTO file(dir, name, kind, inode, size, mtime, ctime, mode, uid, gid) VALUES(?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT(dir, name) DO UPDATE SET"
-        " sha256=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
-        "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN sha256 END,"
-        " version=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
-        "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN version END,"
-        " kind=excluded.kind, inode=excluded.inode, size=excluded.size, mtime=excluded.mtime, ctime=excluded.ctime,"
-        " mode=excluded.mode, uid=excluded.uid, gid=excluded.gid",
-        (
-            folder, name, seen.kind.value, seen.inode, seen.size, seen.mtime, seen.ctime, seen.mode, seen.uid, seen.gid,
-        ),
-    )  # fmt: skip
+_PUT = (
+    "INSERT INTO file(dir, name, kind, inode, size, mtime, ctime, mode, uid, gid) VALUES(?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(dir, name) DO UPDATE SET"
+    " sha256=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
+    "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN sha256 END,"
+    " version=CASE WHEN kind=excluded.kind AND inode=excluded.inode AND size=excluded.size"
+    "   AND mtime=excluded.mtime AND ctime=excluded.ctime THEN version END,"
+    " kind=excluded.kind, inode=excluded.inode, size=excluded.size, mtime=excluded.mtime, ctime=excluded.ctime,"
+    " mode=excluded.mode, uid=excluded.uid, gid=excluded.gid"
+)
+
+
+def put_all(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes, Stat]]) -> None:
+    """Keep what was seen (directory's number, name, stat); a hash stays only while inode, size and times stay."""
+    db.executemany(_PUT, ((folder, name, seen.kind.value, *seen[1:]) for folder, name, seen in rows))
+
+
+def folder_names(db: sqlite3.Connection, folder: int) -> set[bytes]:
+    """The names in a directory that the catalog knows as directories."""
+    return {row[0] for row in db.execute("SELECT name FROM file WHERE dir=? AND kind='d'", (folder,))}
+
+
+def entries_in(db: sqlite3.Connection, folder: int) -> dict[bytes, Entry]:
+    """What is known of every name in a directory."""
+    query = f"SELECT {COLUMNS}, sha256, version, name FROM file WHERE dir=?"
+    return {row[10]: Entry(stat_of(row), row[8], row[9]) for row in db.execute(query, (folder,))}
 
 
 def below(db: sqlite3.Connection, vault: int, path: bytes) -> Iterator[tuple[bytes, Stat]]:

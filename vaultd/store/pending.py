@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vaultd.model import FileKind, Stat
 
@@ -18,15 +19,14 @@ GONE = "-"
 CONTENT = (FileKind.FILE.value, FileKind.SYMLINK.value)
 
 UPSERT = (
-    "INSERT INTO pending(target, vault, path, seq, kind, size, since, unsafe_since) VALUES(?,?,?,?,?,?,?,?)"
+    "INSERT INTO pending(target, vault, path, seq, kind, size, since, seen, unsafe_since) VALUES(?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(target, vault, path) DO UPDATE SET seq=excluded.seq, kind=excluded.kind, size=excluded.size,"
-    " unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
+    " seen=excluded.seen, unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
     " THEN coalesce(unsafe_since, excluded.unsafe_since) END"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRow:
+class PendingRow(NamedTuple):
     """One path that a target does not have as it is now. ``kind`` is a FileKind's letter, or "-" for gone."""
 
     path: bytes
@@ -35,6 +35,7 @@ class PendingRow:
     size: int
     since: int
     unsafe_since: int | None
+    seen: int
     attempts: int
     not_before: int
     problem: str | None
@@ -74,7 +75,7 @@ def mark(
         kind = GONE if seen is None else seen.kind.value
         size = 0 if seen is None else seen.size
         unsafe = now if kind in CONTENT else None
-        marks.extend((target, vault, path, seq, kind, size, now, unsafe) for target in targets)
+        marks.extend((target, vault, path, seq, kind, size, now, now, unsafe) for target in targets)
     db.executemany(UPSERT, marks)
 
 
@@ -88,13 +89,17 @@ def rows(
     due: int | None,
     limit: int,
     after: bytes = b"",
+    safe_only: bool = False,
 ) -> list[PendingRow]:
-    """Rows up to a sequence number: content not safe, oldest first (``unsafe``), or all by path from ``after`` on."""
+    """Rows up to a sequence number: content not safe, oldest first (``unsafe``), or by path from ``after`` on, all or
+    ``safe_only``."""
     where = "target=? AND vault=? AND seq<=?"
     values: list[object] = [target, vault, upto]
     if due is not None:
         where += " AND not_before<=?"
         values.append(due)
+    if safe_only:
+        where += " AND unsafe_since IS NULL"
     if unsafe:
         where += " AND unsafe_since IS NOT NULL"
         order = "unsafe_since, seq, path"
@@ -103,7 +108,7 @@ def rows(
         values.append(after)
         order = "path"
     query = (
-        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
+        "SELECT path, seq, kind, size, since, unsafe_since, seen, attempts, not_before, problem FROM pending"
         f" WHERE {where} ORDER BY {order} LIMIT ?"
     )
     return [PendingRow(*row) for row in db.execute(query, (*values, limit))]
@@ -120,7 +125,7 @@ def unsafe_below(
     if direct:
         where += " AND instr(substr(path, ?6), x'2f')=0"
     query = (
-        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
+        "SELECT path, seq, kind, size, since, unsafe_since, seen, attempts, not_before, problem FROM pending"
         f" WHERE {where} ORDER BY path LIMIT ?7"
     )
     values = (target, vault, prefix, time.time_ns(), folder + b"0", len(prefix) + 1, limit)

@@ -22,7 +22,10 @@ MIGRATIONS: dict[int, str] = {
     );
     CREATE TABLE target(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, repository TEXT);
 
-    CREATE TABLE dir(id INTEGER PRIMARY KEY, vault INTEGER NOT NULL, path BLOB NOT NULL, UNIQUE(vault, path));
+    CREATE TABLE dir(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: what is left of a folder must not show in another
+        vault INTEGER NOT NULL, path BLOB NOT NULL, UNIQUE(vault, path)
+    );
     CREATE TABLE file(
         dir INTEGER NOT NULL, name BLOB NOT NULL, kind TEXT NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
         mtime INTEGER NOT NULL, ctime INTEGER NOT NULL,
@@ -38,6 +41,7 @@ MIGRATIONS: dict[int, str] = {
         kind TEXT NOT NULL,              -- FileKind, or '-' for gone
         size INTEGER NOT NULL,
         since INTEGER NOT NULL,          -- first change that no full snapshot has
+        seen INTEGER NOT NULL,           -- when the catalog's entry was last looked at
         unsafe_since INTEGER,            -- first change of content that no snapshot has; NULL: content is safe
         attempts INTEGER NOT NULL DEFAULT 0, -- how often a snapshot had it but the binding failed
         not_before INTEGER NOT NULL DEFAULT 0,

@@ -5,9 +5,10 @@ Safe to use from several threads, and from several processes (the reconcile scan
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaultd.model import SnapshotKind, Stat
@@ -19,6 +20,7 @@ from vaultd.store.database import Database
 from vaultd.store.pending import Backlog, PendingRow
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 
+FEW_IN_FOLDER = 20
 LOCK_SLACK_NS = 5 * 60 * 10**9
 
 
@@ -37,6 +39,16 @@ class Store:
     @property
     def _db(self) -> sqlite3.Connection:
         return self.database.reader()
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """What this thread reads inside is all of one moment, whatever is written meanwhile."""
+        db = self._db
+        db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            db.execute("COMMIT")
 
     # names and counters
 
@@ -122,18 +134,23 @@ class Store:
                 lost.append((path, None))
                 catalog.forget(db, vault, path)
             folders: dict[bytes, int] = {}
+            known_folders: dict[bytes, set[bytes]] = {}
             marks: list[tuple[bytes, Stat | None]] = []
+            rows: list[tuple[int, bytes, Stat]] = []
             for path, seen in changed:
                 where, name = catalog.split(path)
                 if where not in folders:
                     folders[where] = catalog.make_folder_id(db, vault, where)
-                if seen.kind != "d" and catalog.folder_id(db, vault, path) is not None and path:
-                    lost.extend((name, None) for name, _stat in catalog.below(db, vault, path))
-                    catalog.forget(db, vault, path)
-                catalog.put(db, folders[where], name, seen)
+                if where not in known_folders:
+                    known_folders[where] = catalog.folder_names(db, folders[where])
                 if seen.kind == "d":
                     folders[path] = catalog.make_folder_id(db, vault, path)
+                elif name in known_folders[where]:  # a directory became something else
+                    lost.extend((below, None) for below, _stat in catalog.below(db, vault, path))
+                    catalog.forget(db, vault, path)
+                rows.append((folders[where], name, seen))
                 marks.append((path, seen))
+            catalog.put_all(db, rows)
             pending.mark(db, targets, vault, seq, now, [*lost, *marks])
             count = len(lost) + len(marks)
         return count
@@ -141,15 +158,20 @@ class Store:
     def entries(self, vault: int, paths: Iterable[bytes]) -> dict[bytes, Entry]:
         """What the catalog knows of these paths; those that it does not know are left out."""
         db, found = self._db, dict[bytes, Entry]()
-        folders: dict[bytes, int | None] = {}
+        folders: dict[bytes, list[bytes]] = {}
         for path in paths:
-            where, name = catalog.split(path)
-            if where not in folders:
-                folders[where] = catalog.folder_id(db, vault, where)
-            folder = folders[where]
-            entry = None if folder is None else catalog.get(db, folder, name)
-            if entry is not None:
-                found[path] = entry
+            folders.setdefault(catalog.split(path)[0], []).append(path)
+        for where, wanted in folders.items():
+            folder = catalog.folder_id(db, vault, where)
+            if folder is None:
+                continue
+            if len(wanted) < FEW_IN_FOLDER:
+                known = {p: catalog.get(db, folder, catalog.split(p)[1]) for p in wanted}
+                found.update((path, entry) for path, entry in known.items() if entry is not None)
+            else:  # one query instead of many; a folder with many more names than wanted is rare
+                names = catalog.entries_in(db, folder)
+                start = len(where) + 1 if where else 0
+                found.update((path, names[path[start:]]) for path in wanted if path[start:] in names)
         return found
 
     def known_files(self, vault: int) -> int:
@@ -224,11 +246,13 @@ class Store:
 
     def pending_rows(
         self, target: int, vault: int, *, upto: int | None = None, unsafe: bool = False, due: int | None = None,
-        limit: int = 1_000_000, after: bytes = b"",
+        limit: int = 1_000_000, after: bytes = b"", safe_only: bool = False,
     ) -> list[PendingRow]:  # fmt: skip
         """Rows of the backlog: see ``pending.rows``."""
         upto = 2**62 if upto is None else upto
-        return pending.rows(self._db, target, vault, upto=upto, unsafe=unsafe, due=due, limit=limit, after=after)
+        return pending.rows(
+            self._db, target, vault, upto=upto, unsafe=unsafe, due=due, limit=limit, after=after, safe_only=safe_only
+        )
 
     def unsafe_below(self, target: int, vault: int, folder: bytes, *, direct: bool, limit: int) -> list[PendingRow]:
         """Due rows of unsafe content below a folder: see ``pending.unsafe_below``."""
