@@ -73,8 +73,7 @@ class Bench:
 
     def _seed(self, name: str, ground: Ground) -> None:
         started = ground.start()
-        last = ground.safe(started, "full", owed=True)
-        seconds = (last.acknowledged - started) / 1e9
+        seconds = ground.safe(started, "full", owed=True)
         story = ground.story(started)
         self.tell(f"{name}: first protection by ours {seconds:.0f} s, daemon at most {ground.peak():.0f} MB: {story}")
         ground.stop()

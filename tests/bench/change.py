@@ -22,7 +22,7 @@ def measure(bench: Bench, ground: Ground, files: Iterator[str], kind: str, figur
     for turn in range(bench.runs + 1):
         ground.quiet(owed=full)
         closed = trees.change(list(itertools.islice(files, CHANGED)))
-        seconds = (ground.safe(closed, kind, owed=full).acknowledged - closed) / 1e9 - SETTLE
+        seconds = ground.safe(closed, kind, owed=full) - SETTLE
         story = ground.story(closed)
         other = ground.plain() if plain else 0.0
         if not turn:

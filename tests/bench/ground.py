@@ -45,7 +45,7 @@ class Ground:
         """Make what is missing: configuration and both repositories."""
         self.site.prepare()
         if not (self.server.root / "plain" / "config").exists():
-            self._restic("init")
+            self._restic("init", prefix=())  # before the server moves to where ``prefix`` can reach it
 
     def close(self) -> None:
         """End every process. The folder stays."""
@@ -143,14 +143,25 @@ class Ground:
         right = found and found[0].acknowledged > after and kind in (None, found[0].kind)
         return found[0] if right else None
 
-    def safe(self, after: int, kind: str | None = None, *, owed: bool = False) -> SnapshotRow:
-        """Wait until all content is in a snapshot (``owed``: in a full one) and one was acknowledged after a time."""
+    def safe(self, after: int, kind: str | None = None, *, owed: bool = False) -> float:
+        """Wait until all content is in a snapshot (``owed``: in a full one) and one was acknowledged after a time.
 
-        def there() -> SnapshotRow | None:
-            count = self.owed() if owed else self.unsafe()
-            return self.newest(after, kind) if count == 0 else None
+        Returns the seconds from that time until the acknowledgement could be read from the database. (The time in its
+        row, ``snapshot.acknowledged``, is from before that transaction's end: a little too good.)
+        """
 
-        return self.wait(there, "everything is off-site")  # type: ignore[no-any-return]
+        def there() -> int | None:
+            seen = time.time_ns()
+            if self.newest(after, kind) is None:
+                return None
+            return seen if (self.owed() if owed else self.unsafe()) == 0 else None
+
+        return (int(self.wait(there, "everything is off-site")) - after) / 1e9
+
+    def versions_below(self, folder: str) -> int:
+        """How many paths below a folder of the vault have a version: what an overflow hides has none yet."""
+        query = f"SELECT count(DISTINCT path) FROM version WHERE path>=x'{folder.encode().hex()}2f'"
+        return int(self._one(f"{query} AND path<x'{folder.encode().hex()}30'"))
 
     def runs(self, since: int) -> list[RunRow]:
         """The runs of restic that began after a time, oldest first."""
@@ -159,6 +170,8 @@ class Ground:
     def story(self, since: int) -> str:
         """The runs since a time, in words: for the notes."""
         words = []
+        with contextlib.suppress(RuntimeError):
+            self.wait(lambda: not self.store.runs(state="running"), "no run is left", 60)
         for run in self.runs(since):
             name = run.kind if run.vault == self.store.vault_id(VAULT) else "state"
             words.append(f"{name} at {(run.started - since) / 1e9:.1f} s for {run.seconds or 0:.1f} s")
@@ -187,17 +200,18 @@ class Ground:
         """A plain whole-tree backup; seconds."""
         return self._restic("backup", str(self.vault))
 
-    def _restic(self, *args: str) -> float:
+    def _restic(self, *args: str, prefix: tuple[str, ...] | None = None) -> float:
         found = self.site.repository(TARGET)
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "RESTIC_CACHE_DIR": str(self.plain_cache),
             "RESTIC_REPOSITORY": found.url.removesuffix(":repo") + ":plain",
             "RESTIC_PASSWORD_FILE": str(found.password_file),
         }  # fmt: skip
+        where = self.prefix if prefix is None else prefix
         begun = time.monotonic()
         with open(self.folder / "plain.log", "ab") as log:
             self._plain = subprocess.Popen(
-                [*self.prefix, "restic", *found.options, *args], env=environment, stdin=subprocess.DEVNULL,
+                [*where, "restic", *found.options, *args], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
             code = self._plain.wait()
