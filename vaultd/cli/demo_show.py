@@ -44,9 +44,9 @@ def write(cli: Cli, lessons: Sequence[str], commands: Sequence[tuple[str, str]])
     if sys.stdout.isatty():
         _write_terminal(lessons, commands)
         return
-    click.echo()
+    click.echo("\n" + _("What this has shown"))
     for lesson in lessons:
-        click.echo(lesson)
+        click.echo(f"  {lesson}")
     click.echo()
     room = max(width(typed) for typed, _does in commands)
     for typed, does in commands:
@@ -59,6 +59,7 @@ def _write_terminal(lessons: Sequence[str], commands: Sequence[tuple[str, str]])
 
     console = _console()
     console.print()
+    console.print(Text(_("What this has shown"), "bold"))
     for lesson in lessons:
         console.print(Padding(Text(lesson), (0, 0, 0, 2)))
     console.print()
