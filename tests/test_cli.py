@@ -429,3 +429,29 @@ def test_progress_bar_on_a_terminal() -> None:
 
 def test_not_running_is_a_vaultd_error() -> None:
     assert issubclass(NotRunningError, VaultdError)
+
+
+# --- documentation
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_every_command_and_option_of_ours_is_documented() -> None:
+    text = (DOCS / "cli.md").read_text()
+    elsewhere = {"init", "snapshots", "restore", "demo"}  # described by their help and by other pages
+    for name, command in every_command():
+        if name.split()[0] in elsewhere:
+            continue
+        assert f"vaultd {name}" in text
+        for param in command.params:
+            for option in param.opts if isinstance(param, click.Option) else ():
+                assert option in text, f"{name} {option}"
+
+
+def test_every_error_code_is_documented() -> None:
+    from vaultd import errors
+
+    text = (DOCS / "json.md").read_text()
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, VaultdError):
+            assert f"`{kind.code}`" in text, kind

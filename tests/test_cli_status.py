@@ -311,3 +311,37 @@ def test_wrong_configuration_is_a_configuration_error(file: Path, text: str) -> 
 def test_plans_bear_anything() -> None:
     tables = {"vault": [5, {"name": 1}, {"name": "a", "objective": "soon", "targets": "x", "priority": "high"}]}
     assert status.plans(tables) == [status.VaultPlan("a", "")]
+
+
+# --- the contract
+
+
+def test_every_key_and_value_is_documented(store: Store, file: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
+    vault, target = observe(store, b"a")
+    acknowledge_all(store, target, vault)
+    store.alerts.raise_("target-unreachable", target="east", detail={})
+    live = status.Live(time.time_ns(), places.locate(file).state, {"east": time.time_ns()}, [RUN])
+    found = status.document(store, "h", status.plans(places.locate(file).raw), live)
+
+    def keys(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                yield from keys(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from keys(inner)
+
+    for word in {*keys(found), *status.STATES, *alerts.KINDS, *(one.value for one in alerts.Severity)}:
+        assert f"`{word}`" in text or f'"{word}":' in text, word
+
+
+def test_api_models_are_documented() -> None:
+    from vaultd.control import schemas
+
+    text = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
+    for model in vars(schemas).values():
+        if isinstance(model, type) and issubclass(model, schemas.BaseModel):
+            for field in model.model_fields:
+                assert f"`{field}`" in text or f'"{field}"' in text, f"{model.__name__}.{field}"

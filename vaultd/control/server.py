@@ -209,9 +209,10 @@ def _ended(task: asyncio.Task[None]) -> None:
 
 def _config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
-        app, http=_Protocol, ws="none", lifespan="off", loop="none", log_config=None, access_log=False,
-        server_header=False, date_header=False, proxy_headers=False, limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=5, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=16 * 1024,
+        app, http=_Protocol, ws="none", lifespan="off", loop="none", proxy_headers=False,
+        log_config=None, log_level="warning", access_log=False, server_header=False, date_header=False,
+        limit_concurrency=MOST_CONNECTIONS, h11_max_incomplete_event_size=16 * 1024,
+        timeout_keep_alive=5, timeout_graceful_shutdown=2,
     )  # fmt: skip
 
 
