@@ -113,6 +113,8 @@ def end_leftover(pid: int, start_time: int, boot: str, marker: str) -> bool:
 
     ``pid``, ``start_time`` and ``boot`` are what ``Started`` was told and ``boot_id()`` at that time. Nothing is ended
     that only happens to have the same number: the leader must have the same start time, other processes the marker.
+    The run's lock may stay in the repository (measured: restic dies of SIGPIPE when it writes to its dead parent): look
+    for a lock of this host and this ``pid``.
     Blocks for up to 15 s (call it in a thread). Raises ResticError when a process does not go.
     """
     if boot != boot_id():

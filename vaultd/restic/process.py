@@ -69,6 +69,8 @@ async def run(
         except BaseException:
             await one.end()
             raise
+        finally:
+            one.close_pipes()
         stderr = sanitised(bytes(one.tail) + ssh_log.text())
     return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun, one.gave_up)
 
@@ -91,6 +93,7 @@ class _Run:
     tail: bytearray = field(default_factory=bytearray)
     life: Life = field(default_factory=Life)
     gave_up: bool = False
+    streams: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]] = field(default_factory=list)
 
     @property
     def code(self) -> int:
@@ -167,23 +170,21 @@ class _Run:
         reader = asyncio.StreamReader(limit=CHUNK)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _unused = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+        self.streams.append((reader, transport))
         rest = b""
-        try:
-            while chunk := await reader.read(CHUNK):
-                self.life.bytes_out += len(chunk)
-                raw(chunk)
-                if raw == self._raw and self.stdout_to is not None:
-                    continue
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    on_line(line)
-                if len(rest) > LINE_KEPT:
-                    raise ResticError(_("restic's output cannot be read"), _("a line of it is longer than 16 MiB"))
-                await asyncio.sleep(0)  # a long listing must not keep the loop from everything else
-            if rest:
-                on_line(rest)
-        finally:
-            transport.close()
+        while chunk := await reader.read(CHUNK):
+            await asyncio.sleep(0)  # a long listing must not keep the loop from everything else
+            self.life.bytes_out += len(chunk)
+            raw(chunk)
+            if raw == self._raw and self.stdout_to is not None:
+                continue
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                on_line(line)
+            if len(rest) > LINE_KEPT:
+                raise ResticError(_("restic's output cannot be read"), _("a line of it is longer than 16 MiB"))
+        if rest:
+            on_line(rest)
 
     def _raw(self, chunk: bytes) -> None:
         if self.stdout_to is not None:
@@ -237,13 +238,16 @@ class _Run:
         """Ask, then kill, then reap; a further cancellation kills at once. Never raises."""
         if self.child is None:
             return
+        drains = [asyncio.create_task(_drain(reader)) for reader, _transport in self.streams]
         ending = asyncio.create_task(self._end())
         while not ending.done():
             try:
                 await asyncio.shield(ending)
             except asyncio.CancelledError:
                 self._kill_if_there()
-        self._close_pipes()
+        for drain in drains:
+            drain.cancel()
+        await asyncio.gather(*drains, return_exceptions=True)
 
     async def _end(self) -> None:
         assert self.child is not None  # noqa: S101
@@ -266,8 +270,17 @@ class _Run:
             return False
         return True
 
-    def _close_pipes(self) -> None:
-        assert self.child is not None  # noqa: S101
+    def close_pipes(self) -> None:
+        """Close our ends. Not before restic is gone: it dies of SIGPIPE, and leaves its lock."""
+        for _reader, transport in self.streams:
+            transport.close()
+        if self.child is None:
+            return
         for pipe in (self.child.stdout, self.child.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    while await reader.read(CHUNK):
+        pass

@@ -6,7 +6,12 @@ Measured with restic 0.18.0, and kept true by tests/test_restic_backup.py:
   skipping") and exit 0; when all are missing, exit 1 and no snapshot. Here both become a ``BackupError`` with
   ``during="missing"``.
 - ``--skip-if-unchanged`` without a change: exit 0, a summary without ``snapshot_id``. It compares whole trees, the
-  folders above roots and listed files included: it finds a change whenever a time of one of those folders differs.
+  folders above roots and listed files included: it finds a change whenever a time of one of those folders
+  differs (a vault in /srv/x: somebody makes /srv/y). Then compare the root's ``subtree`` (``cat_tree``) of both.
+  restic touches its TMPDIR itself: a vault beside it never counts as unchanged.
+- ``--parent`` with ``--files-from-raw``: a full snapshot serves as parent, listed files are found in it by their
+  absolute path; without ``--skip-if-unchanged`` a new snapshot is made each time.
+- A listed or contained file that vanishes while restic runs is left out: exit 0, no message at all.
 - ``--no-scan``: status lines have no totals; ``files_done`` and ``bytes_done`` go on.
 """
 
