@@ -1,4 +1,4 @@
-"""The state database: catalog and backlog move together, acknowledging leaves what is younger, order never goes back."""
+"""The state database: catalog and backlog move together, and order never goes back."""
 
 from __future__ import annotations
 
@@ -119,10 +119,20 @@ def test_a_path_set_aside_is_not_due_but_stays_pending(store: Store):
     vault, target = store.vault_id("v"), store.target_id("t")
     store.observe(vault, [target], [(b"a", file_stat())])
     later = 2**62
-    acknowledge(store, vault, target, SnapshotKind.EXPRESS, retry=[Retry(b"a", "in-motion", later, True)])
+    acknowledge(store, vault, target, SnapshotKind.EXPRESS, retry=[Retry(b"a", "in-motion", later)])
     backlog = store.backlog(target, vault)
     assert (backlog.files, backlog.owed, backlog.in_motion) == (0, 1, 1)
     assert backlog.unsafe_since is None  # protected as it was at one moment: not red for ever
+
+
+def test_a_file_that_was_unread_is_due_at_once_when_it_changes(store: Store):
+    vault, target = store.vault_id("v"), store.target_id("t")
+    for problem, due in (("unread", 1), ("in-motion", 0)):
+        store.observe(vault, [target], [(b"a", file_stat())])
+        acknowledge(store, vault, target, SnapshotKind.EXPRESS, retry=[Retry(b"a", problem, 2**62)])
+        assert store.backlog(target, vault).files == 0
+        store.observe(vault, [target], [(b"a", file_stat(ctime=101))])
+        assert store.backlog(target, vault).files == due
 
 
 def test_names_of_any_bytes_and_a_sibling_that_sorts_between(store: Store):

@@ -71,6 +71,10 @@ KINDS: dict[str, Kind] = {
         _W, N_("{files} files of vault {vault} could not be read: they are not at target {target}"),
         N_("see the list with vaultd status {vault}; mend permissions or the disk"),
     ),
+    "unread-folders": Kind(
+        _W, N_("{count} paths in vault {vault} could not be looked at: what is in them is not known"),
+        N_("the daemon must be able to read everything in it: see vaultd doctor"),
+    ),
     "in-motion": Kind(
         _I, N_("{files} files of vault {vault} are written to all the time: they are protected as they were at one "
                "moment, and again no more often than the objective says"),

@@ -171,6 +171,10 @@ async def scan_vault(
         )  # fmt: skip
         if result.root_problem is not RootProblem.NONE:
             raise root_lost(store, vault)
+        if result.unreadable_count:
+            store.alerts.raise_("unread-folders", vault=vault.name, detail={"count": result.unreadable_count})
+        else:
+            store.alerts.clear("unread-folders", vault=vault.name)
         store.set_totals(vault.id, result.files, result.size, result.began if result.complete else None)
         context.on_progress(
             Progress("done", vault.name, "", "", result.files, result.files, result.size, result.size, 0.0, 0.0)

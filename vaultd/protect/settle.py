@@ -67,14 +67,14 @@ def judge_all(
             different.append((path, after))
         if verdict is Verdict.UNREAD:
             judged.unread.append(path)
-            judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS, False))
+            judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS))
         elif changes.attempts.get(path, 0) + 1 >= ATTEMPTS and before.kind is FileKind.FILE:
             judged.moving[path] = after if after is not None else before
         else:
-            judged.retry.append(Retry(path, None, now + RETRY_NS, False))
+            judged.retry.append(Retry(path, None, now + RETRY_NS))
     for path in changes.unread:
         judged.unread.append(path)
-        judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS, False))
+        judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS))
     if different or lost:
         store.observe(vault.id, vault.targets, different, lost)
     return judged
@@ -88,9 +88,9 @@ def in_motion(judged: Judged, stored: Mapping[bytes, tuple[int, bytes]], objecti
             size, digest = stored[path]
             kept = Stat(seen.kind, seen.inode, size, seen.mtime, seen.ctime, seen.mode, seen.uid, seen.gid)
             found.append(Bound(path, kept, digest))
-            judged.retry.append(Retry(path, "in-motion", now + int(objective * 1e9), True))
+            judged.retry.append(Retry(path, "in-motion", now + int(objective * 1e9)))
         else:
-            judged.retry.append(Retry(path, None, now + RETRY_NS, False))
+            judged.retry.append(Retry(path, None, now + RETRY_NS))
     return found
 
 

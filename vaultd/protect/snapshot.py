@@ -104,6 +104,7 @@ async def make(
         store.end_run(run, "failed", time.monotonic() - begun, sent=sent, error=reason)
         raise
     finally:
+        watcher.finished()
         hashing.cancel()
         await asyncio.gather(hashing, return_exceptions=True)
         if listing is not None:
@@ -111,7 +112,6 @@ async def make(
     seconds = time.monotonic() - begun
     state = "partial" if done.unread or done.retry else "done"
     store.end_run(run, state, seconds, files=done.files, total=done.total, sent=done.sent)
-    watcher.finished()
     return done
 
 

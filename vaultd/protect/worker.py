@@ -14,6 +14,7 @@ from functools import partial
 
 from vaultd.config.model import DumpConfig
 from vaultd.errors import RootError, UnreachableError, VaultdError
+from vaultd.i18n import _
 from vaultd.model import SnapshotKind
 from vaultd.protect import changeset, dump, failure
 from vaultd.protect.alarm import check_mass_change, note_exceptions
@@ -33,6 +34,7 @@ REPAIR_BYTES = 16 << 20
 """An upload broken off after this many bytes is worth `restic repair index` before the next try."""
 
 IDLE_SECONDS = 30.0
+NOTHING_SECONDS = 5.0
 DEMAND_ROUNDS = 6
 
 
@@ -262,8 +264,8 @@ class Worker:
 
     async def _run(self, series: Series, kind: SnapshotKind, changes: ChangeSet) -> Done | None:
         if kind is SnapshotKind.EXPRESS and not changes.roots:
-            # everything listed has vanished meanwhile: the backlog says so already, only a full snapshot is owed
-            series.rest_until = time.monotonic() + 1.0
+            # Everything listed has vanished meanwhile, or a full snapshot is owed that is held back.
+            series.rest_until = time.monotonic() + NOTHING_SECONDS
             return None
         await self._make_ready()
         begun = time.monotonic()
@@ -346,7 +348,7 @@ class Worker:
         series, made = self.series[vault], list[Done]()
         exact = False
         try:
-            for _round in range(DEMAND_ROUNDS * 1000):
+            for _again in range(DEMAND_ROUNDS * 1000):
                 async with self._busy:
                     todo = await asyncio.to_thread(self._demanded, series, upto, full=full, exact=exact, made=made)
                     if todo is None:
@@ -354,6 +356,14 @@ class Worker:
                     changes, kind = await self._take(series, todo, all_due=True)
                     exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
                     done = await self._run(series, kind, changes)
+                if done is None and todo.kind is SnapshotKind.FULL and kind is SnapshotKind.EXPRESS:
+                    raise RootError(
+                        _("no full snapshot is made of vault {vault}").format(vault=series.vault.name),
+                        _("a file system that was mounted in it is gone"),
+                        _("mount it again; if it is meant: vaultd backup {vault} --accept-empty").format(
+                            vault=series.vault.name
+                        ),
+                    )
                 if done is None:
                     exact = False
                     await asyncio.sleep(0.2)

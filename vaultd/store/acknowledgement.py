@@ -26,12 +26,14 @@ class Bound(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A path that stays pending: why, and not before which time (nanoseconds since 1970)."""
+    """A path that stays pending: why, and not before which time (nanoseconds since 1970).
+
+    One in motion stays unsafe too: what is there is an older moment of it, and it is tried again when its time comes.
+    """
 
     path: bytes
     problem: str | None
     not_before: int
-    content_safe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +83,15 @@ def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
             " WHERE target=? AND vault=? AND path=? AND seq<=?",
             paths,
         )
-    set_aside(db, done.target, done.vault, done.retry, done.upto)
+    set_aside(db, done.target, done.vault, done.retry)
     return int(cursor.lastrowid or 0)
 
 
-def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[Retry], upto: int) -> None:
+def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[Retry]) -> None:
     """Note failed attempts: the paths stay pending."""
     db.executemany(
-        "UPDATE pending SET attempts=attempts+1, problem=?, not_before=?,"
-        " unsafe_since=CASE WHEN ? AND seq<=? THEN NULL ELSE unsafe_since END WHERE target=? AND vault=? AND path=?",
-        [(r.problem, r.not_before, r.content_safe, upto, target, vault, r.path) for r in retry],
+        "UPDATE pending SET attempts=attempts+1, problem=?, not_before=? WHERE target=? AND vault=? AND path=?",
+        [(again.problem, again.not_before, target, vault, again.path) for again in retry],
     )
 
 

@@ -22,7 +22,11 @@ UPSERT = (
     "INSERT INTO pending(target, vault, path, seq, kind, size, since, seen, unsafe_since) VALUES(?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(target, vault, path) DO UPDATE SET seq=excluded.seq, kind=excluded.kind, size=excluded.size,"
     " seen=excluded.seen, unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
-    " THEN coalesce(unsafe_since, excluded.unsafe_since) END"
+    " THEN coalesce(unsafe_since, excluded.unsafe_since) END,"
+    # a file that could not be read may be readable now; one in motion waits for its time
+    " attempts=CASE WHEN problem='unread' THEN 0 ELSE attempts END,"
+    " not_before=CASE WHEN problem='unread' THEN 0 ELSE not_before END,"
+    " problem=CASE WHEN problem='unread' THEN NULL ELSE problem END"
 )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vaultd.model import SnapshotKind, Stat
 from vaultd.store import acknowledgement, catalog, pending, records
-from vaultd.store.acknowledgement import Acknowledgement, Retry
+from vaultd.store.acknowledgement import Acknowledgement
 from vaultd.store.alerts import Alerts
 from vaultd.store.catalog import Entry
 from vaultd.store.database import Database
@@ -297,11 +297,6 @@ class Store:
                 seen.append((b"", root.stat))
             pending.mark(db, (target,), vault, seq, now, seen)
         return len(seen)
-
-    def set_aside(self, target: int, vault: int, retry: Iterable[Retry], upto: int) -> None:
-        """Note failed attempts: the paths stay pending."""
-        with self.database.write() as db:
-            acknowledgement.set_aside(db, target, vault, retry, upto)
 
     # runs and acknowledgement
 
