@@ -126,9 +126,11 @@ class TargetReadOnlyError(RepositoryError):
 
 
 class LockedError(RepositoryError):
-    """Someone else's live run holds the repository's lock. Worth trying again."""
+    """Someone else's live run holds the repository's lock. Worth trying again. ``owner``: who, as far as it is known
+    ("process 12 on icu by root")."""
 
     code = "locked"
+    owner = ""
 
 
 class ResticError(VaultdError):

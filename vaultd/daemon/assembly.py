@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from vaultd import files, places, targets
+from vaultd import files, places, sftp, targets
 from vaultd.config import check_folders
 from vaultd.config.model import Config
 from vaultd.model import Progress
 from vaultd.protect import recover
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.worker import Worker
+from vaultd.restic import features
 from vaultd.store import Store
 
 
@@ -61,6 +62,9 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
 
 
 async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
+    # First what needs no line. restic would open a connection to ask for the host key, only to refuse it.
+    sftp.require_pins(target.config, context.config.known_hosts(target.config))
+    await features.version(context.config.host.restic)
     key = f"locks:{target.name}"
     if context.store.get_meta(key) == "1":  # a run of ours has failed: its lock may be there
         await targets.lift_own_dead_locks(context.config, target.config, context.store)

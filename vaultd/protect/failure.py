@@ -29,6 +29,12 @@ CLEARED_BY_SUCCESS = tuple(sorted(set(ALERTS.values()) - {"state"}))
 """Alerts of a target that a run which went well puts an end to."""
 
 
+DISPROVED_BY_CONTACT = (
+    "authentication", "host-key", "repository-foreign", "repository-missing", "restic", "target-unreachable",
+)  # fmt: skip
+"""Those that are over when the repository opens, though nothing is to be sent: one may read from a full target."""
+
+
 def alert_of(error: VaultdError) -> str:
     """The code of the alert that a failed run raises."""
     found = ALERTS.get(error.code)

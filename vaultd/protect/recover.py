@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable
+from functools import partial
+from typing import TypeVar
 
-from vaultd.errors import ForeignRepositoryError
+from vaultd.errors import ForeignRepositoryError, LockedError
 from vaultd.i18n import _
-from vaultd.model import StoredSnapshot
+from vaultd.model import SnapshotKind, StoredSnapshot
 from vaultd.protect.refs import Context, TargetRef
+from vaultd.protect.snapshot import record_process
+from vaultd.protect.statecopy import VAULT
 from vaultd.restic import commands
 from vaultd.restic.process import boot_id, end_leftover
+from vaultd.restic.tags import new_change_set
 from vaultd.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,9 +50,7 @@ async def attach(context: Context, target: TargetRef, repair: bool) -> None:
     Raises what the commands raise, and ForeignRepositoryError.
     """
     store = context.store
-    found, listed = await asyncio.gather(
-        commands.repository_id(target.repository), commands.snapshots(target.repository)
-    )  # fmt: skip
+    found, listed = await _both(commands.repository_id(target.repository), commands.snapshots(target.repository))
     known = store.target_repository(target.name)
     if known is None:
         _refuse_foreign(context, target, listed)
@@ -57,8 +62,36 @@ async def attach(context: Context, target: TargetRef, repair: bool) -> None:
         raise ForeignRepositoryError(what, why, hint.format(name=target.name))
     await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
     if repair:
-        log.info("target %s: keeping what a broken upload has sent", target.name)
-        await commands.repair_index(target.repository)
+        await _keep_broken_upload(store, target)
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+async def _both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Wait for both also when one fails: a run that nobody waits for would go on while the next begins."""
+    one, two = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(two, BaseException):
+        raise two
+    return one, two
+
+
+async def _keep_broken_upload(store: Store, target: TargetRef) -> None:
+    """``repair index``, on record as every run that takes a lock: its exclusive one must be told as ours if it dies."""
+    log.info("target %s: keeping what a broken upload has sent", target.name)
+    run, begun, state = new_change_set(store.next_order()), time.monotonic(), "failed"
+    store.begin_run(run, target.id, store.vault_id(VAULT), SnapshotKind.FULL)
+    try:
+        await commands.repair_index(target.repository, marker=run, started=partial(record_process, store, run))
+        state = "done"
+    except LockedError as error:
+        # It needs the repository for itself, a backup does not: someone's forgotten lock must not end protection.
+        log.warning("target %s: %s; what was sent is sent again", target.name, error)
+    finally:
+        store.end_run(run, state, time.monotonic() - begun)
 
 
 def _refuse_foreign(context: Context, target: TargetRef, listed: list[StoredSnapshot]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vaultd.config.model import DumpConfig
-from vaultd.errors import RootError, UnreachableError, VaultdError
+from vaultd.errors import LockedError, RootError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import SnapshotKind
 from vaultd.protect import changeset, dump, failure
@@ -127,6 +127,8 @@ class Worker:
                     if chosen.at <= now:
                         await self._attempt(chosen)
                         continue
+                    if self.retry_at <= now:
+                        await self._see_whether_it_is_over()
             except VaultdError as error:
                 self._failed(error)
                 continue
@@ -278,9 +280,6 @@ class Worker:
         except asyncio.CancelledError:
             await self._note_broken(changes.expected[1])
             raise
-        except VaultdError:
-            self.context.store.set_meta(f"locks:{self.target.name}", "1")
-            raise
         finally:
             self.running = ""
             self._spent.add(time.monotonic() - begun)
@@ -323,9 +322,12 @@ class Worker:
     def _failed(self, error: VaultdError) -> None:
         self.failures += 1
         self._prepared = False
+        self.context.store.set_meta(f"locks:{self.target.name}", "1")  # whatever ran, it may have died with its lock
         self.retry_at = time.monotonic() + failure.wait_after(self.failures)
         code = failure.alert_of(error)
         detail = {"error": error.why or error.what, "hint": error.hint}
+        if isinstance(error, LockedError):
+            detail["owner"] = error.owner or _("another run")
         if self.context.store.alerts.raise_(code, target=self.target.name, detail=detail):
             log.warning("target %s: %s", self.target.name, error)
 
@@ -336,6 +338,23 @@ class Worker:
         self.retry_at = 0.0
         for code in failure.CLEARED_BY_SUCCESS:
             self.context.store.alerts.clear(code, target=self.target.name)
+
+    async def _see_whether_it_is_over(self) -> None:
+        """Nothing is to be sent, and an alert says that the target cannot be used: without this it would stand until
+        the next change. Raises VaultdError when the target still cannot be used."""
+        standing = {alert.code for alert in self.context.store.alerts.list() if alert.target == self.target.name}
+        over = standing.intersection(failure.DISPROVED_BY_CONTACT)
+        if not over or any(self._owes(series) for series in self.series.values()):
+            return
+        self._prepared = False
+        await self._make_ready()
+        for code in over:
+            self.context.store.alerts.clear(code, target=self.target.name)
+        log.info("target %s answers again", self.target.name)
+        self.failures, self.retry_at = 0, 0.0
+
+    def _owes(self, series: Series) -> bool:
+        return bool(self.context.store.backlog(self.target.id, series.vault.id).files)
 
     # what somebody asked for
 

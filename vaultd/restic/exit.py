@@ -7,6 +7,7 @@ with a less helpful class: nothing here ever turns a failure into success.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -172,6 +173,9 @@ FROM_SSH = 4
 _SSH = "subprocess ssh: "
 
 
+_OWNER = re.compile(r"already locked(?: exclusively)? by PID (\d+) on (\S+) by (\S+)")
+
+
 def words_of(finished: Finished) -> str:
     """What restic and ssh said, without JSON around it, one line each."""
     lines = []
@@ -222,4 +226,9 @@ def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) ->
         )
     by_prose, words = _by_prose(finished)
     case = by_prose if finished.code == 1 or finished.gave_up else CODES.get(finished.code, CODES[1])
-    return case.error(what, _(case.why) or words, _(case.hint))
+    error = case.error(what, _(case.why) or words, _(case.hint))
+    owner = _OWNER.search(words_of(finished))
+    if isinstance(error, LockedError) and owner is not None:
+        error.owner = _("process {pid} on {host} by {user}").format(pid=owner[1], host=owner[2], user=owner[3])
+        error.why = _("{owner} holds the repository's lock").format(owner=error.owner)
+    return error

@@ -7,7 +7,7 @@ it is used: it takes longer to load than most commands to run. Everything here b
 from __future__ import annotations
 
 from vaultd.sftp.hostkeys import HostKey, host_entry, pinned_keys, trust
-from vaultd.sftp.login import TIMEOUT, connect, fetch_host_key
+from vaultd.sftp.login import TIMEOUT, connect, fetch_host_key, require_pins
 from vaultd.sftp.preflight import Preflight, preflight
 from vaultd.sftp.session import Session, Space
 
@@ -22,5 +22,6 @@ __all__ = [
     "host_entry",
     "pinned_keys",
     "preflight",
+    "require_pins",
     "trust",
 ]

@@ -63,6 +63,18 @@ def fetch_host_key(host: str, port: int = 22, timeout: float = TIMEOUT) -> list[
     return found
 
 
+def require_pins(target: TargetConfig, known_hosts: Path) -> list[HostKey]:
+    """The pinned keys of a target's server. Raises HostKeyError when there is none: it is not even connected to."""
+    pins = pinned_keys(known_hosts, target.host, target.port)
+    if not pins:
+        raise HostKeyError(
+            _("target {name} is not used").format(name=target.name),
+            _("no host key of {host} is pinned").format(host=host_entry(target.host, target.port)),
+            _("compare its fingerprint with the server's owner: vaultd target trust {name}").format(name=target.name),
+        )
+    return pins
+
+
 @contextlib.contextmanager
 def connect(target: TargetConfig, known_hosts: Path, timeout: float = TIMEOUT) -> Iterator[Session]:
     """An SFTP session on a target's server. ``timeout``: seconds for each answer.
@@ -71,13 +83,7 @@ def connect(target: TargetConfig, known_hosts: Path, timeout: float = TIMEOUT) -
     """
     import paramiko
 
-    pins = pinned_keys(known_hosts, target.host, target.port)
-    if not pins:
-        raise HostKeyError(
-            _("target {name} is not used").format(name=target.name),
-            _("no host key of {host} is pinned").format(host=host_entry(target.host, target.port)),
-            _("compare its fingerprint with the server's owner: vaultd target trust {name}").format(name=target.name),
-        )
+    pins = require_pins(target, known_hosts)
     identity = _identity(target)
     with _transport(target.host, target.port, timeout, target.name) as transport:
         shown = _negotiate(transport, [pin.type for pin in pins], timeout, target.name)
