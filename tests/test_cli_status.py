@@ -90,6 +90,7 @@ NOW = 1_795_000_000 * 10**9
         (set(), Backlog(0, 0, 2, 0, 2, None, None), True, "unread"),
         (set(), Backlog(0, 0, 2, 2, 0, None, None), True, "in-motion"),
         ({"overdue"}, NOTHING, True, "behind"),
+        ({"unread-folders"}, NOTHING, True, "unread"),
         ({"target-unreachable"}, NOTHING, True, "unreachable"),
         ({"target-unreachable", "host-key"}, NOTHING, True, "blocked"),
         ({"vault-emptied"}, NOTHING, True, "blocked"),

@@ -173,7 +173,7 @@ def state_of(codes: set[str], backlog: Backlog, has_full: bool, objective: float
         return FIRST
     if _age(backlog.unsafe_since, now) > objective or "overdue" in codes:
         return BEHIND
-    if backlog.unread:
+    if backlog.unread or "unread-folders" in codes:
         return UNREAD
     if backlog.owed > backlog.in_motion:
         return PENDING
