@@ -51,6 +51,7 @@ async def run(
 ) -> Finished:
     """Run restic to its end. Its exit code is in the result, never an exception (see ``exit.error_of``).
 
+    ``marker`` is this run's alone (empty: none): whatever carries it ends with this run, so no two may share one.
     ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
     stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not
     new), I/O or CPU time of restic and its children after which all are killed.
