@@ -15,8 +15,8 @@ SEEN = Stat(FileKind.FILE, 7, 4, NOW - 10**9, NOW - 10**9, 0o600, 0, 0)
 READ = Hashed(b"d" * 32, 7, 4, SEEN.mtime, SEEN.ctime, 0)
 
 
-def verdict(before=SEEN, hashed=READ, known=None, after=SEEN, refused=False, looked_at=NOW):
-    return judge(before, looked_at, hashed, known, after, refused=refused)
+def verdict(before=SEEN, hashed=READ, known=None, after=SEEN, refused=False, began=NOW):
+    return judge(before, began, hashed, known, after, refused=refused)
 
 
 def test_quiet_file_is_bound():
@@ -50,7 +50,7 @@ def test_a_hash_bound_earlier_to_this_very_state_is_enough():
     assert verdict(hashed=None, known=b"k" * 32) is Verdict.BOUND
 
 
-def test_a_change_in_the_tick_of_the_look_is_racy():
+def test_a_change_in_the_tick_in_which_the_readers_began_is_racy():
     fresh = SEEN._replace(ctime=NOW - RACY_NS)
     assert verdict(before=fresh, after=fresh, hashed=replace(READ, ctime=fresh.ctime)) is Verdict.RACY
 

@@ -42,6 +42,9 @@ async def _main(config: Config) -> None:
         watches = {
             name: VaultWatch(assembly.context, vault, _toucher(assembly)) for name, vault in assembly.vaults.items()
         }
+        for vault in assembly.vaults.values():
+            for worker in assembly.workers.values():
+                worker.wait_for_scan(vault.id)
         service = DaemonService(assembly, watches, board, started)
         async with serve(service, config.control.socket, config.control.group):
             tasks = [
@@ -68,10 +71,10 @@ async def _main(config: Config) -> None:
                 raise result  # a part that ends by itself is a fault: systemd starts us again
 
 
-def _toucher(assembly: Assembly) -> Callable[[int], None]:
-    def touched(vault: int) -> None:
+def _toucher(assembly: Assembly) -> Callable[[int, bool], None]:
+    def touched(vault: int, scanned: bool) -> None:
         for worker in assembly.workers.values():
-            worker.touch(vault)
+            worker.touch(vault, scanned=scanned)
 
     return touched
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vaultd import files
-from vaultd.errors import VaultdError
+from vaultd.errors import RootError, VaultdError
 from vaultd.model import Progress
 from vaultd.protect.intake import Intake
 from vaultd.protect.refs import Context, VaultRef
@@ -34,9 +34,10 @@ POLL_SECONDS = 30.0
 
 
 class VaultWatch:
-    """Keeps one vault's backlog true. ``touched`` is called with the vault's number when something was recorded."""
+    """Keeps one vault's backlog true. ``touched`` is called with the vault's number when something was recorded, and
+    whether by a whole scan."""
 
-    def __init__(self, context: Context, vault: VaultRef, touched: Callable[[int], None]) -> None:
+    def __init__(self, context: Context, vault: VaultRef, touched: Callable[[int, bool], None]) -> None:
         self.context = context
         self.vault = vault
         self.complete = asyncio.Event()
@@ -49,7 +50,7 @@ class VaultWatch:
         self._last_scan = 0.0
 
     def _from_thread(self, vault: int) -> None:
-        self._loop.call_soon_threadsafe(self._touched, vault)
+        self._loop.call_soon_threadsafe(self._touched, vault, False)
 
     def _ask_for_scan(self) -> None:
         self._loop.call_soon_threadsafe(self._rescan.set)
@@ -62,8 +63,11 @@ class VaultWatch:
                     await self._ensure_watcher()
                     await self.scan()
                     await self._watch()
-                except VaultdError as error:  # the alert stands; the folder may come back
+                except VaultdError as error:  # the folder may come back; what is wrong with it has an alert already
                     log.warning("vault %s: %s", self.vault.name, error)
+                    if not isinstance(error, RootError):
+                        detail = {"error": error.why or error.what}
+                        self.context.store.alerts.raise_("watch-dead", vault=self.vault.name, detail=detail)
                     await self._stop_watcher()
                     await asyncio.sleep(ROOT_SECONDS)
         finally:
@@ -76,7 +80,7 @@ class VaultWatch:
     def _touched_by_scan(self) -> None:
         self._last_scan = time.monotonic()
         self.complete.set()
-        self._touched(self.vault.id)
+        self._touched(self.vault.id, True)
 
     async def _watch(self) -> None:
         last_canary = 0.0

@@ -1,14 +1,13 @@
 """Whether a hash is that of the stored version (design section 4, step 5).
 
 restic and the hasher read the file on their own; neither sees the other. What ties them together is ``lstat``: when it
-says
-the same before either has begun and after both have ended, both read the same bytes. It is taken before restic is
-spawned,
-not merely before the hash: else restic could have read an older version.
+says the same before either has begun and after both have ended, both read the same bytes. It is taken before restic is
+spawned, not merely before the hash: else restic could have read an older version.
 
-Two holes remain, and are closed here or named: a write in the same clock tick as the first ``lstat`` leaves no trace
-in ctime
-(the "racy" rule below, as git has it); writers through mmap can leave none at all (verification compares stored bytes).
+Two holes remain, and are closed here or named. A write in the clock tick of the ctime that ``lstat`` saw leaves no
+trace in ctime: had it come after one of the readers began, nobody would know, so a file counts only when both began more than
+a tick after its ctime (the "racy" rule, as git has it). Writers through mmap can leave no trace at all: verification
+compares stored bytes.
 """
 
 from __future__ import annotations
@@ -31,16 +30,18 @@ class Verdict(StrEnum):
     RACY = "racy"
 
 
-def is_racy(seen: Stat, looked_at: int) -> bool:
-    """Whether a change right after the look could have left the same ctime. ``looked_at`` is the clock before the look.
+def is_racy(seen: Stat, began: int) -> bool:
+    """Whether a change after the readers ``began`` (the clock before restic is spawned) could have left the same ctime.
+
+    When the stat was taken does not matter: what left ctime as it is came before both readers, and both saw it.
 
     A ctime in the future counts as settled: the clock was set back, and a change now would have another ctime.
     """
-    return abs(looked_at - seen.ctime) <= RACY_NS
+    return abs(began - seen.ctime) <= RACY_NS
 
 
 def judge(
-    before: Stat, looked_at: int, hashed: Hashed | None, known: bytes | None, after: Stat | None, *, refused: bool
+    before: Stat, began: int, hashed: Hashed | None, known: bytes | None, after: Stat | None, *, refused: bool
 ) -> Verdict:
     """Judge one path. ``hashed``: what the hasher read in this run; ``known``: a digest bound earlier to ``before``.
 
@@ -59,4 +60,4 @@ def judge(
     read = (hashed.inode, hashed.size_read, hashed.mtime, hashed.ctime)
     if read != (before.inode, before.size, before.mtime, before.ctime):
         return Verdict.CHANGED
-    return Verdict.RACY if is_racy(before, looked_at) else Verdict.BOUND
+    return Verdict.RACY if is_racy(before, began) else Verdict.BOUND

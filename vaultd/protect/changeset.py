@@ -23,8 +23,6 @@ from vaultd.store import PendingRow, Store
 DIRECT_FILES = 20_000
 LARGE = 5000
 """More paths than this are taken as the catalog has them, while restic runs."""
-
-FRESH_NS = 1_500_000_000
 CLAIM = 200_000
 """At most so many paths with unsafe content in one run; more are left to the next."""
 
@@ -36,14 +34,14 @@ class ChangeSet:
     """The paths that one run answers for, with what ``lstat`` said before it.
 
     ``files`` have content to be bound (regular files and symlinks); ``known`` holds digests bound to just that state
-    earlier; ``gone`` are missing now; ``unread`` could not be looked at. ``looked_at`` is the clock (ns) before the
-    first look. ``roots`` are what restic is told to store, relative; empty for a full snapshot. ``expected``: files
+    earlier; ``gone`` are missing now; ``unread`` could not be looked at. ``began`` is the clock (ns) before the
+    first reader. ``roots`` are what restic is told to store, relative; empty for a full snapshot. ``expected``: files
     and bytes. ``fill``, where it is set, finds the files: to be called in a thread while restic runs already
     (``take_as_seen``). ``check`` looks at the whole set once it is known, for alerts.
     """
 
     upto: int
-    looked_at: int
+    began: int
     files: dict[bytes, Stat] = field(default_factory=dict)
     known: dict[bytes, bytes] = field(default_factory=dict)
     gone: list[bytes] = field(default_factory=list)
@@ -104,9 +102,7 @@ def take_as_seen(
 ) -> ChangeSet:
     """A large change set, without a look at each path before restic starts: the catalog's entries are from before.
 
-    ``rows`` gives the rows up to a sequence number; a path that is seen again after that is not among them. What was
-    looked at within a second and a half of its last change is left to the next run: the change may have gone on in the
-    same clock tick.
+    ``rows`` gives the rows up to a sequence number; a path that is seen again after that is not among them.
     """
     changes = ChangeSet(store.seq(), time.time_ns(), roots=list(roots), expected=expected)
 
@@ -116,7 +112,7 @@ def take_as_seen(
             entries = store.entries(vault.id, [row.path for row in found])
         for row in found:
             entry = entries.get(row.path)
-            if entry is None or entry.stat.kind.value != row.kind or abs(row.seen - entry.stat.ctime) <= FRESH_NS:
+            if entry is None or entry.stat.kind.value != row.kind:
                 continue
             changes.files[row.path] = entry.stat
             if row.attempts:

@@ -80,6 +80,7 @@ async def make(
     begun = time.monotonic()
     store.begin_run(run, target.id, vault.id, kind)
     watcher = _Watcher(context, vault, target, kind, changes)
+    changes.began = time.time_ns()
     hashing = asyncio.create_task(_hash(vault, changes))
     listing: Path | None = None
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from vaultd.config.model import DumpConfig
-from vaultd.errors import LockedError, RootError, UnreachableError, VaultdError
+from vaultd.errors import LockedError, ResticError, RootError, TargetFullError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import SnapshotKind
 from vaultd.protect import changeset, dump, failure
@@ -46,6 +46,7 @@ class Series:
     settle: Settle
     cost: Cost = field(default_factory=Cost)
     rest_until: float = 0.0
+    first_scan: bool = False
     blocked: str = ""
 
 
@@ -92,12 +93,22 @@ class Worker:
 
     # what others tell it
 
-    def touch(self, vault: int) -> None:
-        """Something changed in a vault."""
+    def touch(self, vault: int, *, scanned: bool = False) -> None:
+        """Something changed in a vault; ``scanned``: a whole scan found it, so there is nothing to wait for."""
         series = self.series.get(vault)
-        if series is not None:
+        if series is None:
+            return
+        if scanned:
+            series.first_scan = False
+            series.settle.taken()
+        else:
             series.settle.touch(time.monotonic())
-            self._wake.set()
+        self._wake.set()
+
+    def wait_for_scan(self, vault: int) -> None:
+        """The first scan of a vault is under way: its first protection would be of half of it."""
+        if vault in self.series:
+            self.series[vault].first_scan = True
 
     def wake(self, *, forget_backoff: bool = False) -> None:
         """Look again now; ``forget_backoff``: also if the target failed a moment ago."""
@@ -166,6 +177,8 @@ class Worker:
 
     def _due(self, series: Series, now: float) -> Round | None:
         store, vault = self.context.store, series.vault
+        if series.first_scan and self._first_protection(series):
+            return None
         backlog = store.backlog(self.target.id, vault.id)
         ready = max(series.rest_until, series.settle.due_at() or 0.0)
         if backlog.files:
@@ -274,11 +287,8 @@ class Worker:
         self.running = series.vault.name
         try:
             done = await make(self.context, series.vault, self.target, kind, changes, self._line)
-        except UnreachableError:
-            await self._note_broken(changes.expected[1])
-            raise
-        except asyncio.CancelledError:
-            await self._note_broken(changes.expected[1])
+        except (UnreachableError, ResticError, TargetFullError, asyncio.CancelledError) as error:
+            await self._note_broken(changes.expected[1], error)
             raise
         finally:
             self.running = ""
@@ -306,9 +316,10 @@ class Worker:
         self._prepared = True
         await self._set_repair(False)
 
-    async def _note_broken(self, total: int) -> None:
+    async def _note_broken(self, total: int, error: BaseException) -> None:
         self.context.store.set_meta(f"locks:{self.target.name}", "1")
-        self._line = SHAKY
+        if isinstance(error, (UnreachableError, asyncio.CancelledError)):
+            self._line = SHAKY
         if total >= REPAIR_BYTES:
             await self._set_repair(True)
 

@@ -19,9 +19,9 @@ GONE = "-"
 CONTENT = (FileKind.FILE.value, FileKind.SYMLINK.value)
 
 UPSERT = (
-    "INSERT INTO pending(target, vault, path, seq, kind, size, since, seen, unsafe_since) VALUES(?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO pending(target, vault, path, seq, kind, size, since, unsafe_since) VALUES(?,?,?,?,?,?,?,?)"
     " ON CONFLICT(target, vault, path) DO UPDATE SET seq=excluded.seq, kind=excluded.kind, size=excluded.size,"
-    " seen=excluded.seen, unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
+    " unsafe_since=CASE WHEN excluded.unsafe_since IS NOT NULL"
     " THEN coalesce(unsafe_since, excluded.unsafe_since) END,"
     # a file that could not be read may be readable now; one in motion waits for its time
     " attempts=CASE WHEN problem='unread' THEN 0 ELSE attempts END,"
@@ -39,7 +39,6 @@ class PendingRow(NamedTuple):
     size: int
     since: int
     unsafe_since: int | None
-    seen: int
     attempts: int
     not_before: int
     problem: str | None
@@ -79,7 +78,7 @@ def mark(
         kind = GONE if seen is None else seen.kind.value
         size = 0 if seen is None else seen.size
         unsafe = now if kind in CONTENT else None
-        marks.extend((target, vault, path, seq, kind, size, now, now, unsafe) for target in targets)
+        marks.extend((target, vault, path, seq, kind, size, now, unsafe) for target in targets)
     db.executemany(UPSERT, marks)
 
 
@@ -112,7 +111,7 @@ def rows(
         values.append(after)
         order = "path"
     query = (
-        "SELECT path, seq, kind, size, since, unsafe_since, seen, attempts, not_before, problem FROM pending"
+        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
         f" WHERE {where} ORDER BY {order} LIMIT ?"
     )
     return [PendingRow(*row) for row in db.execute(query, (*values, limit))]
@@ -129,7 +128,7 @@ def unsafe_below(
     if direct:
         where += " AND instr(substr(path, ?6), x'2f')=0"
     query = (
-        "SELECT path, seq, kind, size, since, unsafe_since, seen, attempts, not_before, problem FROM pending"
+        "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
         f" WHERE {where} ORDER BY path LIMIT ?7"
     )
     values = (target, vault, prefix, time.time_ns(), folder + b"0", len(prefix) + 1, limit)

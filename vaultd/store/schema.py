@@ -41,7 +41,6 @@ MIGRATIONS: dict[int, str] = {
         kind TEXT NOT NULL,              -- FileKind, or '-' for gone
         size INTEGER NOT NULL,
         since INTEGER NOT NULL,          -- first change that no full snapshot has
-        seen INTEGER NOT NULL,           -- when the catalog's entry was last looked at
         unsafe_since INTEGER,            -- first change of content that no snapshot has; NULL: content is safe
         attempts INTEGER NOT NULL DEFAULT 0, -- how often a snapshot had it but the binding failed
         not_before INTEGER NOT NULL DEFAULT 0,
