@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-VAULTD = (sys.executable, "-P", "-m", "vaultd.cli.main")
+VAULTD = (sys.executable, "-P", "-m", "vaultd")
 SECONDS = 240.0
 
 

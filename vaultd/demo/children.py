@@ -25,7 +25,7 @@ _LAST_LINES = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 # -P: a folder named vaultd in the working directory is not meant.
-_VAULTD = (sys.executable, "-P", "-m", "vaultd.cli.main")
+_VAULTD = (sys.executable, "-P", "-m", "vaultd")
 # A demo that is killed outright takes its daemon along: PR_SET_PDEATHSIG, SIGTERM, set by the child itself.
 _WITH_PARENT = (
     sys.executable, "-P", "-c",
