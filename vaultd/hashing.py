@@ -2,7 +2,7 @@
 
 A few small files are hashed in a thread; more in a process of its own (``python -m vaultd.hashing``: paths on its
 standard
-input, each ended by a NUL; a line of JSON numbers for each on its standard output), because small files are mostly
+input, each ended by a NUL; a record of fixed length for each on its standard output), because small files are mostly
 interpreter work and would fight the event loop for the lock. The process ends when its input ends, so it cannot outlive
 its parent.
 """
@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import os
 import stat as stat_module
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from dataclasses import dataclass
 BLOCK = 1 << 20
 IN_THREAD_FILES = 64
 IN_THREAD_BYTES = 32 << 20
+
+_RECORD = struct.Struct("=32sQQqqi")
+"""The fields of ``Hashed``; a digest that is missing comes as zeros."""
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -76,17 +80,20 @@ async def hash_files(
         raise RuntimeError("the hashing process has no pipes")
     feeder = asyncio.create_task(_feed(process.stdin, paths))
     found: list[Hashed] = []
+    rest = b""
     done = 0
     try:
-        while line := await process.stdout.readline():
-            numbers = line.split()
-            digest = bytes.fromhex(numbers[5].decode()) if len(numbers) > 5 else b""
-            inode, size, mtime, ctime, error = (int(number) for number in numbers[:5])
-            found.append(Hashed(digest, inode, size, mtime, ctime, error))
-            done += size
-            if on_progress is not None and len(found) % 512 == 0:
+        while block := await process.stdout.read(1 << 16):
+            rest += block
+            whole = len(rest) - len(rest) % _RECORD.size
+            before = len(found)
+            found += (Hashed(*fields) for fields in _RECORD.iter_unpack(rest[:whole]))
+            rest = rest[whole:]
+            if on_progress is not None:
+                done += sum(one.size_read for one in found[before:])
                 on_progress(len(found), done)
         await feeder
+        await process.wait()  # killing one that has just ended makes asyncio lose its exit code, and say so
     finally:
         feeder.cancel()
         if process.returncode is None:
@@ -108,15 +115,17 @@ async def _feed(stream: asyncio.StreamWriter, paths: Sequence[bytes]) -> None:
         return  # the reader notices: fewer answers than paths
 
 
+def _packed(one: Hashed) -> bytes:
+    return _RECORD.pack(one.digest, one.inode, one.size_read, one.mtime, one.ctime, one.error)
+
+
 def main() -> int:
     """Hash the paths on standard input until it ends."""
     source, out, rest = sys.stdin.buffer, sys.stdout.buffer, b""
     while block := os.read(source.fileno(), 1 << 16):
         *paths, rest = (rest + block).split(b"\0")
         for path in paths:
-            got = hash_file(path)
-            line = f"{got.inode} {got.size_read} {got.mtime} {got.ctime} {got.error} {got.digest.hex()}\n"
-            out.write(line.encode())
+            out.write(_packed(hash_file(path)))
         out.flush()
     return 0
 
