@@ -1,4 +1,4 @@
-"""File names are bytes. Inside vaultd a path is ``bytes`` relative to its vault's folder (``b""`` is the folder itself).
+"""File names are bytes. Inside vaultd a path is ``bytes`` relative to its vault's folder (``b""``: the folder itself).
 
 Text for people shows bytes that are not UTF-8, and control characters, as ``\\xNN``; JSON carries such a name in a
 second field as base64 (``path_b64``), so that nothing is lost.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vaultd import files, places, sftp, targets
 from vaultd.config import check_folders
-from vaultd.config.model import Config
+from vaultd.config.model import Config, TargetConfig
 from vaultd.model import Progress
 from vaultd.protect import recover
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.worker import Worker
 from vaultd.restic import features
+from vaultd.restic.process import Repository
 from vaultd.store import Store
 
 
@@ -46,7 +47,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         context = Context(config, store, on_progress)
         refs = {
             target.name: TargetRef(
-                store.target_id(target.name), target.name, target, targets.repository(config, target)
+                store.target_id(target.name), target.name, target, _repository(config, target, store)
             )
             for target in config.target
         }
@@ -59,6 +60,12 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         yield Assembly(context, vaults, workers)
     finally:
         store.close()
+
+
+def _repository(config: Config, target: TargetConfig, store: Store) -> Repository:
+    """With the hint that spares restic trying several keys, each of which takes half a second."""
+    hint = store.get_meta(f"key:{target.name}")
+    return replace(targets.repository(config, target), key_hint=hint or None)
 
 
 async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:

@@ -5,7 +5,8 @@ says the same before either has begun and after both have ended, both read the s
 spawned, not merely before the hash: else restic could have read an older version.
 
 Two holes remain, and are closed here or named. A write in the clock tick of the ctime that ``lstat`` saw leaves no
-trace in ctime: had it come after one of the readers began, nobody would know, so a file counts only when both began more than
+trace in ctime: had it come after one of the readers began, nobody would know, so a file counts only when both began
+more than
 a tick after its ctime (the "racy" rule, as git has it). Writers through mmap can leave no trace at all: verification
 compares stored bytes.
 """

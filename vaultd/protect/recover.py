@@ -55,6 +55,7 @@ async def attach(context: Context, target: TargetRef, repair: bool) -> None:
     if known is None:
         _refuse_foreign(context, target, listed)
         store.pin_repository(target.name, found)
+        store.set_meta(f"key:{target.name}", await commands.key_id(target.repository) or "")
     elif known != found:
         why = _("it was {known} and is {found}").format(known=known[:8], found=found[:8])
         hint = _("check the target's path; if the new repository is meant: vaultd target trust {name} --repository")

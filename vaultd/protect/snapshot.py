@@ -202,11 +202,10 @@ class _Watcher:
     ) -> None:
         self._report: Callable[[Progress], None] = context.on_progress
         self._names = (vault.name, target.name, kind.value)
-        if kind is SnapshotKind.FULL:
+        self._totals = changes.expected
+        if kind is SnapshotKind.FULL:  # what the last scan counted, and at least what is known to be new
             files_total, bytes_total, _complete = context.store.totals(vault.id)
-        else:
-            files_total, bytes_total = changes.expected
-        self._totals = (files_total, bytes_total)
+            self._totals = (max(files_total, changes.expected[0]), max(bytes_total, changes.expected[1]))
         self._begun = time.monotonic()
         self._marks: list[tuple[float, int]] = []
         self.bytes_done = 0
