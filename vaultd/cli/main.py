@@ -64,7 +64,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 )
 @click.option("--lang", type=click.Choice(LANGUAGES), is_eager=True, callback=_language, expose_value=False,
               help=N_("Language of the output; otherwise that of the locale."))  # fmt: skip
-@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, readable=False),
               help=N_("Configuration file [default: $VAULTD_CONFIG or /etc/vaultd/vaultd.toml]"))  # fmt: skip
 @click.option("--debug", is_flag=True, help=N_("Show log messages and stack traces."))
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
