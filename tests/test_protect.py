@@ -65,3 +65,24 @@ def test_nothing_is_done_while_nothing_changes(site: Site):
     before = [snapshot["id"] for snapshot in site.snapshots()]
     site.backup()
     assert [snapshot["id"] for snapshot in site.snapshots()] == before
+
+
+def test_a_large_backlog_is_settled_by_a_scan_and_not_path_by_path(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("vaultd.protect.snapshot.MANY_OWED", 1)
+    monkeypatch.setattr("vaultd.protect.settle.settle_owed", None)
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    site.backup(full=True)
+    (vault / "folder 2" / "file 2").unlink()
+    (vault / "empty").mkdir()
+    (vault / "folder 3").chmod(0o700)
+    site.backup(full=True)
+    store = site.store()
+    try:
+        target, number = store.target_id("offsite"), store.vault_id("records")
+        assert store.backlog(target, number).owed == 0
+        assert [v.path for v in store.versions(number) if v.state == "deleted"] == [b"folder 2/file 2"]
+    finally:
+        store.close()
+    site.assert_restorable()

@@ -24,6 +24,7 @@ from vaultd.restic.commands import BackupResult
 from vaultd.restic.process import boot_id
 from vaultd.restic.tags import new_change_set, tags_of
 from vaultd.store import Acknowledgement, Store
+from vaultd.watch.scanner import scan_in_process
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Line:
     pack_size: int | None = None
 
 
+MANY_OWED = 50_000
 SHAKY = Line(connections=2, pack_size=4)
 
 
@@ -153,11 +155,15 @@ async def _acknowledge(
         return Done(run, "", kind, 0, 0, 0, result.finished.duration, changes.upto, 0, 0, len(changes.files), 0)
     stored = await stored_hashes(target, snapshot, vault, list(judged.moving))
     moving = settle.in_motion(judged, stored, vault.config.objective)
+    settled_all = False
     if kind is SnapshotKind.FULL:
-        await asyncio.to_thread(settle.settle_owed, store, vault, target.id, changes.upto, judged, refused)
+        settled_all = not refused and await _settled_by_scan(store, vault, target, changes.upto, judged)
+        if not settled_all:
+            await asyncio.to_thread(settle.settle_owed, store, vault, target.id, changes.upto, judged, refused)
     acknowledgement = Acknowledgement(
         run, snapshot, target.id, vault.id, kind, moment, result.files_total, result.bytes_total, changes.upto,
         bound=judged.bound, deleted=judged.deleted, in_motion=moving, retry=judged.retry, settled=judged.settled,
+        settled_all=settled_all,
     )  # fmt: skip
     await asyncio.to_thread(custody.record, store, acknowledgement)
     store.set_meta("last_time", str(moment))
@@ -166,6 +172,20 @@ async def _acknowledge(
         changes.upto, len(judged.bound), len(judged.unread), len(judged.retry) - len(judged.unread) - len(moving),
         len(moving),
     )  # fmt: skip
+
+
+async def _settled_by_scan(
+    store: Store, vault: VaultRef, target: TargetRef, upto: int, judged: settle.Judged
+) -> bool:  # fmt: skip
+    """For a large backlog: one scan instead of a look at each path. What differs gets a younger number by it, so what
+    keeps its number is as it was before the run. False when the backlog is small, or the scan could not see all."""
+    if await asyncio.to_thread(store.count_owed, target.id, vault.id, upto) < MANY_OWED:
+        return False
+    found = await scan_in_process(store.database.path, vault.id, vault.targets, vault.root)
+    if not found.complete:
+        return False
+    judged.deleted += await asyncio.to_thread(store.gone_rows, target.id, vault.id, upto)
+    return True
 
 
 async def stored_hashes(

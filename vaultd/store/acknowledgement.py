@@ -38,7 +38,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Everything that one snapshot settles, written in one transaction."""
+    """Everything that one snapshot settles, written in one transaction.
+
+    ``settled_all``: everything up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
+    """
 
     change_set: str
     snapshot: str
@@ -54,6 +57,7 @@ class Acknowledgement:
     in_motion: Sequence[Bound] = ()
     retry: Sequence[Retry] = ()
     settled: Sequence[bytes] = ()
+    settled_all: bool = False
     dump: str | None = None
     digest: bytes | None = None
 
@@ -77,6 +81,12 @@ def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
     paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]
     if done.kind is SnapshotKind.FULL:
         db.executemany("DELETE FROM pending WHERE target=? AND vault=? AND path=? AND seq<=?", paths)
+        if done.settled_all:
+            db.execute(
+                "DELETE FROM pending"
+                " WHERE target=? AND vault=? AND seq<=? AND unsafe_since IS NULL AND problem IS NULL",
+                (done.target, done.vault, done.upto),
+            )
     else:
         db.executemany(
             "UPDATE pending SET unsafe_since=NULL, attempts=0, problem=NULL, not_before=0"

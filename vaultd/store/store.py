@@ -262,6 +262,21 @@ class Store:
         """How much of a vault a target lacks."""
         return pending.backlog(self._db, target, vault, time.time_ns())
 
+    def count_owed(self, target: int, vault: int, upto: int) -> int:
+        """How many paths up to a sequence number have safe content and wait for a full snapshot only."""
+        row = self._db.execute(
+            "SELECT count(*) FROM pending WHERE target=? AND vault=? AND seq<=? AND unsafe_since IS NULL",
+            (target, vault, upto),
+        ).fetchone()
+        return int(row[0])
+
+    def gone_rows(self, target: int, vault: int, upto: int) -> list[bytes]:
+        """The paths up to a sequence number that are gone."""
+        rows = self._db.execute(
+            "SELECT path FROM pending WHERE target=? AND vault=? AND seq<=? AND kind='-'", (target, vault, upto)
+        )
+        return [row[0] for row in rows]
+
     def count_gone(self, target: int, vault: int) -> int:
         """How many paths with a version are gone and not yet settled there."""
         row = self._db.execute(
