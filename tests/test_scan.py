@@ -17,6 +17,7 @@ from tests.mounting import image, mounted, needs_mounts, unmount
 from vaultd.model import Stat
 from vaultd.names import join
 from vaultd.store import Store, catalog
+from vaultd.watch.look import Look
 from vaultd.watch.scan import RootProblem, ScanResult, scan
 
 
@@ -419,3 +420,19 @@ def test_a_bind_mount_is_walked_like_any_mount(vault: Vault, tmp_path: Path) -> 
         assert vault.scan().complete
         assert b"bind/file" in vault.known()
     assert vault.scan().skipped_mounts == (b"bind",)
+
+
+def test_a_look_at_a_path_never_goes_through_a_symlink(vault: Vault, tmp_path: Path) -> None:
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "deep" / "secret").touch()
+    look = Look(vault.root)
+    assert look.at(b"d0/deep/file") == vault.truth()[b"d0/deep/file"]
+    assert look.at(b"") == vault.truth()[b""]
+    shutil.rmtree(vault.path / "d0")
+    (vault.path / "d0").symlink_to(tmp_path / "outside")
+    (vault.path / "loop").symlink_to("loop")
+    look = Look(vault.root)
+    for path in (b"d0/deep", b"d0/deep/secret", b"loop/x", b"loop/x/y", b"f0/x", b"none/x/y", b"d1/none"):
+        assert look.at(path) is None
+    assert look.at(b"d0") == vault.truth()[b"d0"]
+    assert look.at(b"loop") == vault.truth()[b"loop"]

@@ -15,7 +15,8 @@ from tests.watching import short_queue, wait_for
 from vaultd.model import Stat
 from vaultd.names import join
 from vaultd.store import Store, catalog
-from vaultd.watch.hints import Hint, HintKind
+from vaultd.watch.follow import follow
+from vaultd.watch.hints import Hint
 from vaultd.watch.observer import Watcher
 from vaultd.watch.scan import scan
 
@@ -33,18 +34,7 @@ class Follower:
         self.seen = threading.Event()
 
     def follow(self, hints: list[Hint]) -> None:
-        changed, gone = [], []
-        for hint in hints:
-            if hint.kind is HintKind.DIRECTORY:
-                continue
-            try:
-                changed.append((hint.path, Stat.of(os.lstat(join(self.root, hint.path)))))
-            except (FileNotFoundError, NotADirectoryError):
-                gone.append(hint.path)
-        self.store.observe(self.vault, (self.target,), changed, gone)
-        for hint in hints:
-            if hint.kind is HintKind.DIRECTORY:
-                scan(self.store, self.vault, (self.target,), self.root, hint.path, accept=True)
+        follow(self.store, self.vault, (self.target,), self.root, hints, accept=True)
         if any(hint.path == b"the end" for hint in hints):
             self.seen.set()
 

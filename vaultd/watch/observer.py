@@ -68,6 +68,7 @@ class Watcher:
         self._told: set[Fault] = set()
         self._overflowed = threading.Event()
         self._news = threading.Event()
+        self._handing = False
         self._stopping = threading.Event()
         self._reader: InotifyReader | None = None
         self._courier = threading.Thread(target=self._hand_over, name=f"hints-{vault}", daemon=True)
@@ -118,6 +119,14 @@ class Watcher:
             and not self._stopping.is_set()
             and self._tree.root is not None
         )
+
+    def settled(self) -> bool:
+        """Whether everything that the kernel has reported until now was taken, and nothing of it was lost."""
+        # In this order, which is the way of an event: it may have moved on meanwhile, but not back.
+        return (
+            self._reader is not None and self._reader.idle() and not len(self._book) and not self._handing
+            and not self.overflowed
+        )  # fmt: skip
 
     async def hears(self, timeout: float) -> bool:
         """Proof by the canary, within ``timeout`` seconds. Raises OSError when the canary's file cannot be written."""
@@ -297,9 +306,11 @@ class Watcher:
         while True:
             self._news.wait(MOVED_SECONDS if self._moved else None)
             self._news.clear()
+            self._handing = True  # before they leave the book: see ``settled``
             hints = self._book.take()
             if hints:
                 self._on_hints(hints)
+            self._handing = False
             self._unwatch_moved()
             if self._stopping.is_set():
                 if not len(self._book):

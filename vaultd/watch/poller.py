@@ -34,6 +34,9 @@ class HintSource(Protocol):
     def alive(self) -> bool:
         """Whether it works."""
 
+    def settled(self) -> bool:
+        """Whether everything that was reported until now was taken, and nothing of it was lost."""
+
     async def hears(self, timeout: float) -> bool:
         """Proof that it works, not just that its threads live."""
 
@@ -81,6 +84,10 @@ class Poller:
     def alive(self) -> bool:
         """Whether it runs."""
         return self._thread.is_alive() and not self._stopping.is_set()
+
+    def settled(self) -> bool:
+        """Always: nothing is reported, and what is known is as old as the last scan."""
+        return True
 
     async def hears(self, timeout: float) -> bool:
         """Whether it runs: there is nothing to go deaf."""

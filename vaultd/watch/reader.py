@@ -7,8 +7,11 @@ tree; they follow a rename by copying every path; and they swallow a reached wat
 
 from __future__ import annotations
 
+import array
 import ctypes
+import fcntl
 import os
+import termios
 from collections.abc import Callable
 
 from watchdog.observers.inotify_c import (
@@ -50,6 +53,7 @@ class InotifyReader(InotifyFD):
         super().__init__()
         self.name = name
         self._sink = sink
+        self._at_work = False
         os.set_inheritable(self._inotify_fd, False)  # watchdog opens it without close-on-exec
 
     def run(self) -> None:
@@ -58,6 +62,24 @@ class InotifyReader(InotifyFD):
             events = self.read_events(event_buffer_size=BUFFER)
             if events:
                 self._sink(events)
+
+    def idle(self) -> bool:
+        """Whether every event until now was handed to ``sink``, which has returned."""
+        if self._closed or not self.is_alive():
+            return False
+        unread = array.array("i", [0])
+        try:
+            fcntl.ioctl(self._inotify_fd, termios.FIONREAD, unread)
+        except OSError:
+            return False
+        # In this order: what has left the kernel's queue makes the thread busy before it does so.
+        return unread[0] == 0 and not self._at_work
+
+    def _check_inotify_fd(self) -> bool:
+        self._at_work = False  # what was read before has been handed over
+        found = super()._check_inotify_fd()
+        self._at_work = True
+        return found
 
     def watch(self, path: bytes, mask: Mask) -> int:
         """Watch a directory: the number of its watch, the same as before when the kernel has one already. Raises

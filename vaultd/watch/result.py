@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,7 +9,7 @@ LISTED = 200  # unreadable paths kept by name; all are counted
 
 
 class RootProblem(StrEnum):
-    """Why a vault was not scanned at all: each is an alert, and makes no deletions."""
+    """Why a vault was not scanned, or not to its end: each is an alert, and makes no deletions."""
 
     NONE = ""
     GONE = "gone"  # the folder is missing, or is not a directory, or cannot be read
@@ -56,6 +55,16 @@ class Counts:
     gone: int = 0
     unreadable_count: int = 0
     unreadable: tuple[bytes, ...] = ()
+    skipped: frozenset[bytes] = frozenset()
+    problem: RootProblem = RootProblem.NONE
+
+    @classmethod
+    def of(cls, result: ScanResult) -> Counts:
+        """The counts of a scan."""
+        return cls(
+            result.files, result.directories, result.size, result.changed, result.gone, result.unreadable_count,
+            result.unreadable, frozenset(result.skipped_mounts), result.root_problem,
+        )  # fmt: skip
 
     def not_read(self, path: bytes) -> None:
         """A path could not be read. The same one is met twice: in its folder's listing, and when it is opened."""
@@ -72,12 +81,15 @@ class Counts:
         self.size += other.size
         self.changed += other.changed
         self.gone += other.gone
-        self.unreadable_count += other.unreadable_count
-        self.unreadable = (self.unreadable + other.unreadable)[:LISTED]
+        twice = len(set(self.unreadable) & set(other.unreadable))
+        self.unreadable_count += other.unreadable_count - twice
+        self.unreadable = tuple(dict.fromkeys(self.unreadable + other.unreadable))[:LISTED]
+        self.skipped |= other.skipped
+        self.problem = self.problem or other.problem
 
-    def result(self, began: int, seconds: float, skipped: Iterable[bytes]) -> ScanResult:
+    def result(self, began: int, seconds: float) -> ScanResult:
         """The result of a scan that counted this."""
         return ScanResult(
             began, seconds, self.files, self.directories, self.size, self.changed, self.gone, self.unreadable_count,
-            self.unreadable, tuple(sorted(skipped)),
+            self.unreadable, tuple(sorted(self.skipped)), self.problem,
         )  # fmt: skip

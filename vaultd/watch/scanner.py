@@ -27,10 +27,10 @@ from typing import Any
 
 from vaultd.errors import StateError, VaultdError
 from vaultd.i18n import _
-from vaultd.names import is_below
 from vaultd.store import Store
+from vaultd.watch import guard
 from vaultd.watch.result import Counts, RootProblem, ScanResult
-from vaultd.watch.scan import check_mounts, current_mounts, root_problem
+from vaultd.watch.scan import note_orphans, scan
 from vaultd.watch.walk import OnProgress, Walk
 
 PARTS = 64  # enough to share evenly between two processes, and to show progress
@@ -101,32 +101,42 @@ async def scan_in_process(
 def scan_parallel(request: Request, on_progress: OnProgress | None = None) -> ScanResult:
     """Scan a whole vault with worker processes. To be called in a process with one thread and no open database."""
     began, clock = time.time_ns(), time.monotonic()
-    mounts = current_mounts(request.root)
     store = Store(Path(request.database))
     try:
-        problem = root_problem(store, request.vault, request.root, mounts, accept=request.accept)
-        if problem:
-            return ScanResult(began, time.monotonic() - clock, root_problem=problem)
-        skipped = check_mounts(store, request.vault, mounts, b"", accept=request.accept)
-        parts = _parts(request.root, skipped)
+        before = guard.check(store, request.vault, request.root, accept=request.accept)
+        if before.problem:
+            return ScanResult(began, time.monotonic() - clock, root_problem=before.problem)
+        parts = _parts(request.root, before)
         if request.processes < 2 or len(parts) < FEW:
-            walk = Walk(store, request.vault, request.targets, request.root, skipped, on_progress=on_progress)
-            walk.at(b"")
-            return walk.finish().result(began, time.monotonic() - clock, skipped)
+            return scan(
+                store, request.vault, request.targets, request.root, on_progress=on_progress, accept=request.accept
+            )
+        # Before what is in them: nothing is recorded in a folder that the catalog does not have.
+        upper = Walk(store, request.vault, request.targets, request.root, before.skipped, accept=request.accept)
+        upper.entries(parts)
+        total = upper.finish()
+        total.files = total.directories = total.size = 0  # counted again in the folders above them
     finally:
         store.close()  # before any fork: SQLite's connections do not survive one
-    total = Counts()
-    with concurrent.futures.ProcessPoolExecutor(
-        request.processes, multiprocessing.get_context("fork"), _begin_worker, (request, skipped, parts, os.getpid())
-    ) as pool:
+    total.skipped |= before.skipped
+    workers = (request, before.skipped, parts, os.getpid())
+    fork = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(request.processes, fork, _begin_worker, workers) as pool:
         for done in concurrent.futures.as_completed([pool.submit(_work, part) for part in parts]):
             total.add(done.result())
             if on_progress is not None:
                 on_progress(total.files, total.directories, total.size)
-    return total.result(began, time.monotonic() - clock, skipped)
+    store = Store(Path(request.database))
+    try:
+        rest = Walk(store, request.vault, request.targets, request.root, before.skipped, accept=request.accept)
+        note_orphans(store, request.vault, rest)
+        total.add(rest.finish())
+    finally:
+        store.close()
+    return total.result(began, time.monotonic() - clock)
 
 
-def _parts(root: bytes, skipped: set[bytes]) -> list[bytes]:
+def _parts(root: bytes, before: guard.Guard) -> list[bytes]:
     """Directories to share out: the upper ones of the vault, from the top down. A part is what is below it without
     other parts.
     """
@@ -140,26 +150,23 @@ def _parts(root: bytes, skipped: set[bytes]) -> list[bytes]:
         except OSError:
             continue  # the walk will report it
         below = [part + b"/" + name if part else name for name in names]
-        parts.extend(path for path in below if not any(is_below(path, mount) for mount in skipped))
+        parts.extend(path for path in below if not before.hides(path))
     return parts
 
 
 _workers: list[Walk] = []  # one, in a worker process
 
 
-def _begin_worker(request: Request, skipped: set[bytes], parts: list[bytes], parent: int) -> None:
+def _begin_worker(request: Request, skipped: frozenset[bytes], parts: list[bytes], parent: int) -> None:
     die_with_parent(parent)
     store = Store(Path(request.database))
     gc.disable()
-    _workers.append(Walk(store, request.vault, request.targets, request.root, skipped, parts))
+    _workers.append(Walk(store, request.vault, request.targets, request.root, skipped, parts, accept=request.accept))
 
 
 def _work(part: bytes) -> Counts:
     (walk,) = _workers
-    if part:
-        walk.below(part)
-    else:
-        walk.at(part)
+    walk.below(part)
     return walk.finish()
 
 

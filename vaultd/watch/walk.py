@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat as stat_module
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from vaultd.model import Stat
 from vaultd.names import is_below, join
@@ -29,11 +29,6 @@ OnProgress = Callable[[int, int, int], None]
 """Called with files, directories and bytes seen so far."""
 
 
-def knows_below(store: Store, vault: int, path: bytes) -> bool:
-    """Whether the catalog has anything in a directory."""
-    return store.database.reader().execute(_QUERY + " LIMIT 1", (vault, path)).fetchone() is not None
-
-
 class Walk:
     """A walk over parts of a vault. ``skipped``: mounts not to be looked at. ``assigned``: directories that another
     call of ``below`` walks.
@@ -49,6 +44,8 @@ class Walk:
         root: bytes,
         skipped: Collection[bytes],
         assigned: Collection[bytes] = (),
+        *,
+        accept: bool = False,
         on_progress: OnProgress | None = None,
     ) -> None:
         self.counts = Counts()
@@ -58,7 +55,7 @@ class Walk:
         self._root = root
         self._skipped = frozenset(skipped)
         self._apart = self._skipped | frozenset(assigned)
-        self._differences = Differences(store, vault, targets, root, self.counts)
+        self._differences = Differences(store, vault, targets, root, accept, self.counts)
         self._on_progress = on_progress
         self._next_report = time.monotonic() + PROGRESS_SECONDS
 
@@ -78,6 +75,15 @@ class Walk:
                 self._on_progress(self.counts.files, self.counts.directories, self.counts.size)
                 self._next_report = time.monotonic() + PROGRESS_SECONDS
 
+    def entries(self, paths: Iterable[bytes]) -> None:
+        """Compare some paths themselves, and nothing below them."""
+        for path in paths:
+            self._entry(path)
+
+    def doubt(self, path: bytes) -> None:
+        """Look at a path again when the differences are written."""
+        self._differences.note(path)
+
     def finish(self) -> Counts:
         """Write what is left to be written, and return what was counted since the last call."""
         self._differences.write()
@@ -90,14 +96,13 @@ class Walk:
         try:
             seen = Stat.of(os.lstat(join(self._root, path)))
         except (FileNotFoundError, NotADirectoryError):
-            if known is not None or knows_below(self._store, self._vault, path):
-                self._differences.note(path, known=True)
+            self._differences.note(path)
             return False
         except OSError:
             self.counts.not_read(path)
             return False
         if known is None or known.stat != seen:
-            self._differences.note(path, known=known is not None)
+            self._differences.note(path)
         if seen.kind == "d":
             return True
         self.counts.files += 1
@@ -114,7 +119,7 @@ class Walk:
             found = self._listing(folder, prefix, stack, unread)
         except (FileNotFoundError, NotADirectoryError):
             cursor.close()
-            self._differences.note(folder, known=True)  # it went, or became something else, since it was listed
+            self._differences.note(folder)  # it went, or became something else, since it was listed
             return
         except OSError:
             cursor.close()
@@ -136,11 +141,11 @@ class Walk:
         for row in sorted(set(found).difference(rows)):
             path = prefix + row[0]
             if path not in self._skipped:
-                self._differences.note(path, known=row[0] in names)
+                self._differences.note(path)
         for name in sorted(names - seen - unread):
             path = prefix + name
             if not any(is_below(mount, path) for mount in self._skipped):
-                self._differences.note(path, known=True)
+                self._differences.note(path)
 
     def _listing(self, folder: bytes, prefix: bytes, stack: list[bytes], unread: set[bytes]) -> list[Row]:
         rows: list[Row] = []
