@@ -184,7 +184,7 @@ class Site:
 
         def protected() -> bool:
             there = self.at(vault, target)
-            return there["owed"] == 0 and there["last_full"] is not None
+            return there["owed"] == 0 and there["last_full"] is not None and there["state"] != "pending"
 
         until(protected, f"{vault} protected at {target}: {self.log.read_text()[-2000:]}", seconds)
 

@@ -6,7 +6,8 @@ nobody watches, and ``daemon.running`` is false, ``as_of`` the moment of the las
 States, from good to bad (``STATES``); a vault has the worst of its targets, the host the worst of its vaults:
 ``protected``         everything that is known to have changed is in a full snapshot there
 ``in-motion``         as protected, but for files that are written to all the time: an older moment of them is there
-``pending``           changes are on their way, and within the vault's objective
+``pending``           changes are on their way, and within the vault's objective; or it is being found out whether some
+                      are (after a start, or when more came at once than could be heard)
 ``unread``            some files could not be read and are not there
 ``first-protection``  no full snapshot is there yet
 ``behind``            the oldest change that is not there is older than the objective
@@ -65,12 +66,17 @@ class VaultPlan:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What only the running daemon knows. ``next_retry``: target -> nanoseconds since 1970, while it backs off."""
+    """What only the running daemon knows. ``next_retry``: target -> nanoseconds since 1970, while it backs off.
+
+    ``unsure``: vaults of which not everything is known to be on record: hints are on their way, some were lost, or the
+    first scan since the start is not over.
+    """
 
     started: int
     state: Path
     next_retry: Mapping[str, int] = field(default_factory=dict)
     progress: Sequence[Progress] = ()
+    unsure: frozenset[str] = frozenset()
 
 
 def plans(tables: Mapping[str, Any]) -> list[VaultPlan]:
@@ -103,7 +109,8 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
     now = time.time_ns()
     as_of = now if live is not None else min(_last_write(store.database.path), now)
     standing = store.alerts.list()
-    shown = [_vault(store, plan, standing, now) for plan in vaults]
+    unsure = live.unsure if live is not None else frozenset()
+    shown = [_vault(store, plan, standing, now, plan.name in unsure) for plan in vaults]
     return {
         "version": VERSION,
         "host": host,
@@ -134,10 +141,10 @@ def alert_json(alert: Alert) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _vault(store: Store, plan: VaultPlan, standing: Sequence[Alert], now: int) -> dict[str, Any]:
+def _vault(store: Store, plan: VaultPlan, standing: Sequence[Alert], now: int, unsure: bool) -> dict[str, Any]:
     number = store.known("vault", plan.name)
     files, size, complete = store.totals(number) if number is not None else (0, 0, None)
-    targets = [_vault_at_target(store, plan, number, name, standing, now) for name in plan.targets]
+    targets = [_vault_at_target(store, plan, number, name, standing, now, unsure) for name in plan.targets]
     return {
         "name": plan.name, "path": plan.path, "classification": plan.classification, "priority": plan.priority,
         "custodian": plan.custodian, "objective": plan.objective, "files": files, "bytes": size,
@@ -147,7 +154,13 @@ def _vault(store: Store, plan: VaultPlan, standing: Sequence[Alert], now: int) -
 
 
 def _vault_at_target(
-    store: Store, plan: VaultPlan, vault: int | None, name: str, standing: Sequence[Alert], now: int
+    store: Store,
+    plan: VaultPlan,
+    vault: int | None,
+    name: str,
+    standing: Sequence[Alert],
+    now: int,
+    unsure: bool,
 ) -> dict[str, Any]:
     target = store.known("target", name)
     backlog, full, express = Backlog(0, 0, 0, 0, 0, None, None), None, None
@@ -156,8 +169,11 @@ def _vault_at_target(
         full = store.last_snapshot(target, vault, SnapshotKind.FULL)
         express = store.last_snapshot(target, vault, SnapshotKind.EXPRESS)
     codes = {alert.code for alert in standing if alert.vault in ("", plan.name) and alert.target in ("", name)}
+    state = state_of(codes, backlog, full is not None, plan.objective, now)
+    if unsure and state in (PROTECTED, IN_MOTION):
+        state = PENDING
     return {
-        "target": name, "state": state_of(codes, backlog, full is not None, plan.objective, now),
+        "target": name, "state": state,
         "pending_files": backlog.files, "pending_bytes": backlog.bytes, "owed": backlog.owed,
         "in_motion": backlog.in_motion, "unread": backlog.unread, "lag": _age(backlog.unsafe_since, now),
         "exact_lag": _age(backlog.since, now), "last_full": _snapshot(full), "last_express": _snapshot(express),

@@ -70,7 +70,9 @@ class DaemonService:
             for name, worker in self.assembly.workers.items()
             if worker.retry_at > now
         }
-        live = status.Live(self.started, config.host.state, retry, self.board.of())
+        # Before the backlog is read: what was still on its way then must not be called protected.
+        unsure = frozenset(name for name, watch in self.watches.items() if not watch.settled())
+        live = status.Live(self.started, config.host.state, retry, self.board.of(), unsure)
         raw = places.locate(config.file).raw
         return await asyncio.to_thread(
             status.document, self.assembly.store, config.host.name, status.plans(raw), live

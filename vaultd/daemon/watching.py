@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from vaultd.protect.refs import Context, VaultRef
 from vaultd.protect.root import check_root, root_lost
 from vaultd.watch.canary import Canary
 from vaultd.watch.observer import Coverage, Fault
-from vaultd.watch.poller import HintSource, source_for
+from vaultd.watch.poller import SHARE, HintSource, source_for
 from vaultd.watch.result import RootProblem, ScanResult
 from vaultd.watch.scanner import scan_in_process
 
@@ -40,7 +41,6 @@ class VaultWatch:
     def __init__(self, context: Context, vault: VaultRef, touched: Callable[[int, bool], None]) -> None:
         self.context = context
         self.vault = vault
-        self.complete = asyncio.Event()
         self._touched = touched
         self._loop = asyncio.get_running_loop()
         self._rescan = asyncio.Event()
@@ -48,12 +48,26 @@ class VaultWatch:
         self._watcher: HintSource | None = None
         self._intake = Intake(context.store, vault, self._from_thread, self._ask_for_scan)
         self._last_scan = 0.0
+        self._counting = threading.Lock()
+        self._asked = 1  # how often a scan was asked for: the first is that of the start
+        self._answered = 0  # as of which asking a scan has been made
+        self._rewatching = False
+        self._unwatched = 0
+        self._scan_seconds = 0.0
 
     def _from_thread(self, vault: int) -> None:
         self._loop.call_soon_threadsafe(self._touched, vault, False)
 
     def _ask_for_scan(self) -> None:
+        """From any thread."""
+        with self._counting:
+            self._asked += 1
         self._loop.call_soon_threadsafe(self._rescan.set)
+
+    def settled(self) -> bool:
+        """Whether all that has changed until now is on record, as far as watching can tell: no hint is on its way, none
+        was lost, and no scan is outstanding."""
+        return self._asked == self._answered and self._watcher is not None and self._watcher.settled()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -61,13 +75,14 @@ class VaultWatch:
             while True:
                 try:
                     await self._ensure_watcher()
-                    await self.scan()
+                    await self._scan_as_of(self._asked)
                     await self._watch()
                 except VaultdError as error:  # the folder may come back; what is wrong with it has an alert already
                     log.warning("vault %s: %s", self.vault.name, error)
                     if not isinstance(error, RootError):
                         detail = {"error": error.why or error.what}
                         self.context.store.alerts.raise_("watch-dead", vault=self.vault.name, detail=detail)
+                    self._ask_for_scan()
                     await self._stop_watcher()
                     await asyncio.sleep(ROOT_SECONDS)
         finally:
@@ -79,7 +94,6 @@ class VaultWatch:
 
     def _touched_by_scan(self) -> None:
         self._last_scan = time.monotonic()
-        self.complete.set()
         self._touched(self.vault.id, True)
 
     async def _watch(self) -> None:
@@ -94,22 +108,37 @@ class VaultWatch:
             if self._watcher is not None and time.monotonic() - last_canary >= CANARY_SECONDS:
                 await self._check_canary(self._watcher)
                 last_canary = time.monotonic()
-            due = time.monotonic() - self._last_scan >= self.vault.config.reconcile
+            due = time.monotonic() - self._last_scan >= self._scan_every()
             if due or self._rescan.is_set():
                 await self._catch_up()
+
+    def _scan_every(self) -> float:
+        """Seconds from one scan to the next; a vault with folders that cannot be watched is polled."""
+        reconcile = self.vault.config.reconcile
+        return min(reconcile, max(POLL_SECONDS, self._scan_seconds / SHARE)) if self._unwatched else reconcile
 
     async def _catch_up(self) -> None:
         """Watch what is not watched, then scan: in this order nothing falls between."""
         self._rescan.clear()
-        overflowed = self._watcher is not None and self._watcher.take_overflow()
+        asked = self._asked
         if self._watcher is not None:
-            coverage = await asyncio.to_thread(self._watcher.rewatch)
-            self._note_coverage(coverage)
+            self._watcher.take_overflow()
+            self._rewatching = True
+            try:
+                self._note_coverage(await asyncio.to_thread(self._watcher.rewatch))
+            finally:
+                self._rewatching = False
+        await self._scan_as_of(asked)
+
+    async def _scan_as_of(self, asked: int) -> None:
+        """Scan, which answers what was ``asked`` for before."""
         begun = time.monotonic()
         await self.scan()
         if self._watcher is not None:
             self._watcher.scanned(time.monotonic() - begun)
-        if overflowed:
+        self._scan_seconds = time.monotonic() - begun
+        self._answered = asked
+        if self._asked == asked:  # nothing was lost while it was scanned
             self.context.store.alerts.clear("watch-overflow", vault=self.vault.name)
 
     # the watcher
@@ -128,6 +157,7 @@ class VaultWatch:
         self._watcher = watcher
 
     def _note_coverage(self, coverage: Coverage) -> None:
+        self._unwatched = coverage.unwatched
         if not coverage.unwatched:
             self.context.store.alerts.clear("watch-limit", vault=self.vault.name)
 
@@ -139,14 +169,15 @@ class VaultWatch:
     async def _restart_watcher(self) -> None:
         await self._stop_watcher()
         await self._ensure_watcher()
-        self._rescan.set()
+        self._ask_for_scan()
 
     def _fault(self, fault: Fault) -> None:
         """Called in the watcher's thread."""
         code = {Fault.WATCH_LIMIT: "watch-limit", Fault.UNWATCHED: "watch-limit", Fault.OVERFLOW: "watch-overflow"}
         if fault in code:
             self.context.store.alerts.raise_(code[fault], vault=self.vault.name)
-        self._ask_for_scan()
+        if not self._rewatching or fault not in (Fault.WATCH_LIMIT, Fault.UNWATCHED):  # a scan follows that anyway
+            self._ask_for_scan()
 
     async def _check_canary(self, watcher: HintSource) -> None:
         alerts = self.context.store.alerts
