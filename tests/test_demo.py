@@ -75,6 +75,11 @@ def test_everything_comes_back_and_the_report_says_so(kept: tuple[Layout, dict[s
     assert b"obsolete-draft.txt" not in names
 
 
+def test_the_report_is_as_documented(kept: tuple[Layout, dict[str, Any]]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "json-demo.md").read_text()
+    assert set(kept[1]) == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
 def test_a_terminal_shows_progress_and_the_end(runs: dict[str, Run]) -> None:
     assert runs["terminal"].wait() == 0, runs["terminal"].text()
     text = runs["terminal"].text()

@@ -140,12 +140,12 @@ class Daemon:
             self._ending.wait(STEP_SECONDS)
             self.check()
             if time.monotonic() > deadline:
-                raise VaultdError(_("the daemon does not answer"), _last(self._said()))
+                raise VaultdError(_("the daemon does not answer"))
 
     def check(self) -> None:
         """Raise VaultdError if it is over."""
         if self._child is not None and self._child.poll() is not None:
-            raise VaultdError(_("the daemon has ended by itself"), _last(self._said()))
+            raise VaultdError(_("the daemon has ended by itself"))
 
     def kill(self) -> None:
         """As when the power goes: it and all that it has started are gone at once."""
@@ -153,8 +153,13 @@ class Daemon:
             _end(self._child)
             self._child = None
 
-    def _said(self) -> str:
-        return self.layout.log.read_text("utf-8", "replace")
+    def last_words(self) -> str:
+        """The end of its log, from the first warning on; empty when it had nothing to complain of."""
+        if not self.layout.log.exists():
+            return ""
+        lines = self.layout.log.read_text("utf-8", "replace").splitlines()
+        start = next((number for number, line in enumerate(lines) if not line.startswith("INFO ")), len(lines))
+        return _last("\n".join(lines[start:]))
 
 
 def size_of(folder: Path) -> tuple[int, int]:

@@ -66,11 +66,11 @@ class Ending:
                 return
             time.sleep(min(STEP_SECONDS, left))
 
-    def wait_for(self, ready: Callable[[], bool], seconds: float) -> bool:
-        """Wait until ``ready`` says so; False after so many seconds."""
+    def wait_for(self, ready: Callable[[], bool], seconds: float, step: float = STEP_SECONDS) -> bool:
+        """Wait until ``ready``, asked every ``step`` seconds, says so; False after so many seconds."""
         deadline = time.monotonic() + seconds
         while not ready():
-            self.wait(STEP_SECONDS)
+            self.wait(step)
             if time.monotonic() > deadline:
                 return False
         return True

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vaultd import names
+from vaultd import names, status
 from vaultd.control.client import Client
 from vaultd.demo import children
 from vaultd.demo.changes import Change, Lag, Measure, all_changes
-from vaultd.demo.ending import Ending
+from vaultd.demo.ending import EndedError, Ending
 from vaultd.demo.layout import HOST, TARGET, VAULT, Layout
 from vaultd.demo.material import Filled, Filler
 from vaultd.demo.offsite import OffsiteServer
@@ -29,6 +29,8 @@ from vaultd.units import duration, files, number, size
 PROTECT_SECONDS = 300.0
 CHANGE_SECONDS = 180.0
 SHOWN_DIFFERENCES = 10
+ASK_SECONDS = 0.2
+"""How often the daemon is asked how far it is."""
 
 Report = dict[str, Any]
 
@@ -59,6 +61,16 @@ class Story:
             expected = self._lose()
             self._restore()
             self.report["same"] = self._compare(expected)
+        except EndedError:
+            raise
+        except VaultdError as error:
+            words = self.daemon.last_words()
+            if not words:
+                raise
+            why = _("{why}; the daemon's last words: {words}").format(why=error.why or error.what, words=words)
+            told = VaultdError(error.what, why, error.hint)
+            told.exit_code = error.exit_code
+            raise told from error
         finally:
             self.close()
         self.report["seconds"] = round(time.monotonic() - begun, 1)
@@ -125,9 +137,12 @@ class Story:
         def settled() -> bool:
             self.daemon.check()
             self._show_progress()
-            return self._vault_state() == "protected"
+            state = self._vault_state()
+            if state == status.BLOCKED:  # it would stay so
+                raise VaultdError(_("the vault is not protected"), self._alerts())
+            return state == status.PROTECTED
 
-        if not self.ending.wait_for(settled, PROTECT_SECONDS):
+        if not self.ending.wait_for(settled, PROTECT_SECONDS, ASK_SECONDS):
             raise VaultdError(_("the vault is not protected in time"), self._vault_state())
         seconds = time.monotonic() - begun
         self.report["first_protection_seconds"] = round(seconds, 1)
@@ -243,6 +258,9 @@ class Story:
 
     def _vault_state(self) -> str:
         return str(self.client.status()["state"])
+
+    def _alerts(self) -> str:
+        return "; ".join(alert["text"] for alert in self.client.alerts())
 
     def _show_progress(self) -> None:
         text = _("first protection")
