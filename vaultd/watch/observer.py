@@ -80,7 +80,7 @@ class Watcher:
         VaultdError when inotify itself is not to be had.
         """
         what = _("cannot watch the folder {folder}").format(folder=display(self._root))
-        hint = _("raise fs.inotify.max_user_instances and fs.inotify.max_user_watches (see config/sysctl.d)")
+        hint = _("raise fs.inotify.max_user_instances and fs.inotify.max_user_watches")
         try:
             reader = self._reader = InotifyReader(f"inotify-{self.vault}", self._on_events)
         except OSError as error:
