@@ -76,7 +76,7 @@ async def _at_target(
 
 
 def _outcome(assembly: Assembly, worker: Worker, vault: VaultRef, made: Sequence[Done]) -> Outcome:
-    rows = assembly.store.pending_rows(worker.target.id, vault.id, unsafe=True)
+    rows = assembly.store.pending_rows(worker.target.id, vault.id)
     unread = tuple(row.path for row in rows if row.problem == "unread")
     if not made:
         return Outcome(vault.name, worker.target.name, unread=unread)

@@ -64,7 +64,27 @@ def look(root: bytes, path: bytes) -> Stat | None:
     except OSError as error:
         if error.errno in VANISHED:
             return None
+        if error.errno == errno.ENAMETOOLONG:
+            return _look_step_by_step(root, path)
         raise
+
+
+def _look_step_by_step(root: bytes, path: bytes) -> Stat | None:
+    """A path longer than the kernel takes at once: nobody can read the file, but whether it is there can be told."""
+    *folders, name = path.split(b"/")
+    handle = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            os.close(handle)
+            handle = inner
+        return Stat.of(os.stat(name, dir_fd=handle, follow_symlinks=False))
+    except OSError as error:
+        if error.errno in VANISHED:
+            return None
+        raise
+    finally:
+        os.close(handle)
 
 
 def take(store: Store, vault: VaultRef, rows: Iterable[PendingRow], roots: Sequence[bytes] | None) -> ChangeSet:
@@ -127,9 +147,8 @@ def take_as_seen(
 def _update_catalog(store: Store, vault: VaultRef, changes: ChangeSet, seen: dict[bytes, Stat]) -> None:
     entries = store.entries(vault.id, [*seen, *changes.gone])
     different = [(path, found) for path, found in seen.items() if path not in entries or entries[path].stat != found]
-    lost = [path for path in changes.gone if path in entries]
-    if different or lost:
-        store.observe(vault.id, vault.targets, different, lost)
+    if different or changes.gone:  # also what is gone and not in the catalog: its row has to say so
+        store.observe(vault.id, vault.targets, different, changes.gone)
     for path, found in seen.items():
         entry = entries.get(path)
         if entry is not None and entry.sha256 is not None and entry.stat.same_content(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from vaultd.model import FileKind, Stat
 from vaultd.protect.binding import Verdict, judge
 from vaultd.protect.changeset import ChangeSet, look
 from vaultd.protect.refs import VaultRef
-from vaultd.store import Bound, Entry, PendingRow, Retry, Store
+from vaultd.store import Bound, Entry, PendingRow, Retry, Store, pending
 
 ATTEMPTS = 3
 """So many failed bindings, and a file counts as in motion."""
@@ -33,6 +34,11 @@ class Judged:
     moving: dict[bytes, Stat] = field(default_factory=dict)
     retry: list[Retry] = field(default_factory=list)
     unread: list[bytes] = field(default_factory=list)
+
+    def set_aside_unread(self, path: bytes) -> None:
+        """It could not be read: try again later, or when it changes."""
+        self.unread.append(path)
+        self.retry.append(Retry(path, "unread", time.time_ns() + UNREAD_RETRY_NS))
 
 
 def judge_all(
@@ -70,15 +76,13 @@ def judge_all(
         if after is not None and after != before:
             different.append((path, after))
         if verdict is Verdict.UNREAD:
-            judged.unread.append(path)
-            judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS))
+            judged.set_aside_unread(path)
         elif changes.attempts.get(path, 0) + 1 >= ATTEMPTS and before.kind is FileKind.FILE:
             judged.moving[path] = after if after is not None else before
         else:
             judged.retry.append(Retry(path, None, now + RETRY_NS))
     for path in changes.unread:
-        judged.unread.append(path)
-        judged.retry.append(Retry(path, "unread", now + UNREAD_RETRY_NS))
+        judged.set_aside_unread(path)
     if different or lost:
         store.observe(vault.id, vault.targets, different, lost)
     return judged
@@ -118,8 +122,36 @@ def settle_owed(store: Store, vault: VaultRef, target: int, upto: int, judged: J
     while rows := store.pending_rows(target, vault.id, upto=upto, after=after, limit=PAGE, safe_only=True):
         _settle_page(store, vault, rows, judged, refused)
         if rows[-1].path == after:  # the vault's own folder (b"") was the only row
-            return
+            break
         after = rows[-1].path
+    _note_stray(store, vault, target, upto, judged, refused)
+
+
+def _note_stray(
+    store: Store, vault: VaultRef, target: int, upto: int, judged: Judged, refused: set[str]
+) -> None:  # fmt: skip
+    """What restic could not read although nobody knew of a change: the snapshot lacks it, and so must the backlog say.
+
+    A disk that goes bad and a folder that was closed are such cases. A name that is not UTF-8 cannot be told from
+    restic's words: a folder above it, or the reconcile scan, has to name it.
+    """
+    start = os.fsdecode(names.join(vault.root, b"x")[:-1])
+    judged_already = (*(retry.path for retry in judged.retry), *judged.moving)
+    known = {names.replaced(names.join(vault.root, path)) for path in judged_already}
+    stray = []
+    for item in refused - known:
+        if item.startswith(start) and "\N{REPLACEMENT CHARACTER}" not in item:
+            path = os.fsencode(item.removeprefix(start))
+            with contextlib.suppress(OSError):
+                if look(vault.root, path) is None:
+                    continue  # it went meanwhile
+            stray.append(path)
+    if not stray:
+        return
+    now = time.time_ns()
+    with store.database.write() as db:
+        pending.mark_unread(db, target, vault.id, upto, now, now + UNREAD_RETRY_NS, stray)
+    judged.unread.extend(stray)
 
 
 def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judged: Judged, refused: set[str]) -> None:
@@ -131,8 +163,12 @@ def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judg
         try:
             now = look(vault.root, row.path)
         except OSError:
-            continue  # stays owed; the reconcile scan names it
-        if now is None:
+            now, unread = None, True
+        else:
+            unread = names.replaced(names.join(vault.root, row.path)) in refused
+        if unread:  # else a full snapshot would be made again and again for it
+            judged.set_aside_unread(row.path)
+        elif now is None:
             if entry is None:
                 judged.settled.append(row.path)
                 judged.deleted.append(row.path)
@@ -140,7 +176,7 @@ def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judg
                 lost.append(row.path)
         elif entry is None or entry.stat != now:
             different.append((row.path, now))
-        elif names.replaced(names.join(vault.root, row.path)) not in refused and _has_all(row, entry):
+        elif _has_all(row, entry):
             judged.settled.append(row.path)
     if different or lost:
         store.observe(vault.id, vault.targets, different, lost)

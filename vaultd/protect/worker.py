@@ -184,9 +184,9 @@ class Worker:
         if backlog.files:
             kind, batch = self._kind(series, backlog)
             return Round(ready, series, kind, batch)
-        if backlog.since is not None:  # content is safe; the exact state is owed
+        if backlog.due_since is not None:  # content is safe; the exact state is owed
             expected = series.cost.expected_full(store.totals(vault.id)[0], 0)
-            if self._affordable(expected) or self._overdue(backlog.since, vault.config.objective / 2):
+            if self._affordable(expected) or self._overdue(backlog.due_since, vault.config.objective / 2):
                 return Round(ready, series, SnapshotKind.FULL)
             return Round(now + IDLE_SECONDS)
         later = store.next_due(self.target.id, vault.id)

@@ -51,7 +51,7 @@ class Backlog:
     ``files`` and ``bytes`` count content that is in no snapshot there and is due; ``owed`` counts every path that no
     full snapshot has;
     ``in_motion`` and ``unread`` those set aside with that problem. ``unsafe_since`` and ``since`` are the oldest of
-    each, or None.
+    each, or None. ``due_since`` is the oldest of what is not set aside for now: a run makes sense only for that.
     """
 
     files: int
@@ -61,6 +61,7 @@ class Backlog:
     unread: int
     unsafe_since: int | None
     since: int | None
+    due_since: int | None = None
 
 
 def mark(
@@ -141,8 +142,21 @@ def backlog(db: sqlite3.Connection, target: int, vault: int, now: int) -> Backlo
         "SELECT count(*) FILTER (WHERE unsafe_since IS NOT NULL AND not_before<=?1),"
         " coalesce(sum(size) FILTER (WHERE unsafe_since IS NOT NULL AND not_before<=?1), 0), count(*),"
         " count(*) FILTER (WHERE problem='in-motion'), count(*) FILTER (WHERE problem='unread'),"
-        " min(unsafe_since) FILTER (WHERE problem IS NULL), min(since) FILTER (WHERE problem IS NULL)"
+        " min(unsafe_since) FILTER (WHERE problem IS NULL), min(since) FILTER (WHERE problem IS NULL),"
+        " min(since) FILTER (WHERE not_before<=?1)"
         " FROM pending WHERE target=?2 AND vault=?3",
         (now, target, vault),
     ).fetchone()
     return Backlog(*row)
+
+
+def mark_unread(
+    db: sqlite3.Connection, target: int, vault: int, seq: int, now: int, not_before: int, paths: Iterable[bytes]
+) -> None:
+    """Set paths aside that a snapshot lacks although nobody knew of a change up to ``seq``: they could not be read."""
+    db.executemany(
+        "INSERT INTO pending(target, vault, path, seq, kind, size, since, unsafe_since, attempts, not_before, problem)"
+        " VALUES(?,?,?,?,?,0,?,?,1,?,'unread') ON CONFLICT(target, vault, path) DO UPDATE SET"
+        " attempts=attempts+1, not_before=excluded.not_before, problem='unread' WHERE seq<=excluded.seq",
+        [(target, vault, path, seq, FileKind.FILE.value, now, now, not_before) for path in paths],
+    )
