@@ -3,24 +3,28 @@
 A few small files are hashed in a thread; more in a process of its own (``python -m vaultd.hashing``: paths on its
 standard
 input, each ended by a NUL; a record of fixed length for each on its standard output), because small files are mostly
-interpreter work and would fight the event loop for the lock. The process ends when its input ends, so it cannot outlive
-its parent.
+interpreter work and would fight the event loop for the lock. The kernel kills the process when its parent ends: its
+input ends too, but it may be in the middle of a file of many gigabytes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import os
+import signal
 import stat as stat_module
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BLOCK = 1 << 20
 IN_THREAD_FILES = 64
 IN_THREAD_BYTES = 32 << 20
+
+_PR_SET_PDEATHSIG = 1
 
 _RECORD = struct.Struct("=32sQQqqi")
 """The fields of ``Hashed``; a digest that is missing comes as zeros."""
@@ -28,8 +32,7 @@ _RECORD = struct.Struct("=32sQQqqi")
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Hashed:
+class Hashed(NamedTuple):
     """What was read: digest, and inode, size, mtime and ctime of the open file before the first byte was read.
 
     ``error`` is the errno of a failure, 0 when it went well. ``size_read`` is how many bytes the digest covers.
@@ -55,9 +58,14 @@ def hash_file(path: bytes) -> Hashed:
             if not stat_module.S_ISREG(found.st_mode):
                 return Hashed(b"", found.st_ino, 0, 0, 0, 22)
             digest, size = hashlib.sha256(), 0
-            while block := os.read(handle, BLOCK):
+            while True:
+                # One byte more than there should be: a shorter answer is the end of the file, without another call.
+                wanted = min(BLOCK, max(found.st_size - size, 0) + 1)
+                block = os.read(handle, wanted)
                 digest.update(block)
                 size += len(block)
+                if len(block) < wanted:
+                    break
         finally:
             os.close(handle)
     except OSError as error:
@@ -72,7 +80,8 @@ async def hash_files(
     if len(paths) <= IN_THREAD_FILES and total <= IN_THREAD_BYTES:
         return await asyncio.to_thread(lambda: [hash_file(path) for path in paths])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vaultd.hashing", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-m", "vaultd.hashing", str(os.getpid()),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", os.defpath)},
         start_new_session=True,
     )  # fmt: skip
@@ -87,7 +96,7 @@ async def hash_files(
             rest += block
             whole = len(rest) - len(rest) % _RECORD.size
             before = len(found)
-            found += (Hashed(*fields) for fields in _RECORD.iter_unpack(rest[:whole]))
+            found += map(Hashed._make, _RECORD.iter_unpack(rest[:whole]))
             rest = rest[whole:]
             if on_progress is not None:
                 done += sum(one.size_read for one in found[before:])
@@ -115,12 +124,20 @@ async def _feed(stream: asyncio.StreamWriter, paths: Sequence[bytes]) -> None:
         return  # the reader notices: fewer answers than paths
 
 
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, however that ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)  # it ended before the kernel was told
+
+
 def _packed(one: Hashed) -> bytes:
-    return _RECORD.pack(one.digest, one.inode, one.size_read, one.mtime, one.ctime, one.error)
+    return _RECORD.pack(*one)
 
 
 def main() -> int:
-    """Hash the paths on standard input until it ends."""
+    """Hash the paths on standard input until it ends. The argument is the parent's process number."""
+    die_with_parent(int(sys.argv[1]))
     source, out, rest = sys.stdin.buffer, sys.stdout.buffer, b""
     while block := os.read(source.fileno(), 1 << 16):
         *paths, rest = (rest + block).split(b"\0")

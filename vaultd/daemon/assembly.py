@@ -44,6 +44,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
     store = Store(places.database(config.host.state))
     try:
         recover.end_runs(store)
+        recover.clear_lists(config.host.state)
         context = Context(config, store, on_progress)
         refs = {
             target.name: TargetRef(
@@ -72,11 +73,11 @@ async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
     # First what needs no line. restic would open a connection to ask for the host key, only to refuse it.
     sftp.require_pins(target.config, context.config.known_hosts(target.config))
     await features.version(context.config.host.restic)
-    key = f"locks:{target.name}"
-    if context.store.get_meta(key) == "1":  # a run of ours has failed: its lock may be there
-        await targets.lift_own_dead_locks(context.config, target.config, context.store)
-        context.store.set_meta(key, "0")
-    await recover.attach(context, target, repair)
+
+    async def lift() -> bool:
+        return bool(await targets.lift_own_dead_locks(context.config, target.config, context.store))
+
+    await recover.attach(context, target, repair, lift)
 
 
 def _owe_new_targets(store: Store, vaults: dict[str, VaultRef]) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from vaultd.errors import ForeignRepositoryError, LockedError
@@ -44,10 +45,17 @@ def end_runs(store: Store) -> int:
     return len(left)
 
 
-async def attach(context: Context, target: TargetRef, repair: bool) -> None:
+def clear_lists(state: Path) -> None:
+    """Remove the lists of paths that dead runs have left: names of files, which nobody needs any more."""
+    for left in (state / "lists").glob("*"):
+        left.unlink(missing_ok=True)
+
+
+async def attach(context: Context, target: TargetRef, repair: bool, lift: Callable[[], Awaitable[bool]]) -> None:
     """Make sure that this is our repository, note snapshots that nobody acknowledged, keep a broken upload.
 
-    Raises what the commands raise, and ForeignRepositoryError.
+    ``lift`` removes the locks of our dead runs, and says whether there were any. Raises what the commands raise, and
+    ForeignRepositoryError.
     """
     store = context.store
     found, listed = await _both(commands.repository_id(target.repository), commands.snapshots(target.repository))
@@ -62,7 +70,13 @@ async def attach(context: Context, target: TargetRef, repair: bool) -> None:
         what = _("target {name} holds another repository than before").format(name=target.name)
         raise ForeignRepositoryError(what, why, hint.format(name=target.name))
     await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
-    if repair:
+    # Not before that look, which takes no lock and a second or more: a server may still be carrying out what a run that
+    # was killed had asked it for, and put its lock there after we looked for locks.
+    key = f"locks:{target.name}"
+    if store.get_meta(key) == "1":
+        await lift()
+        store.set_meta(key, "0")
+    if repair and not await _keep_broken_upload(store, target) and await lift():
         await _keep_broken_upload(store, target)
 
 
@@ -80,8 +94,11 @@ async def _both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
     return one, two
 
 
-async def _keep_broken_upload(store: Store, target: TargetRef) -> None:
-    """``repair index``, on record as every run that takes a lock: its exclusive one must be told as ours if it dies."""
+async def _keep_broken_upload(store: Store, target: TargetRef) -> bool:
+    """``repair index``, on record as every run that takes a lock: its exclusive one must be told as ours if it dies.
+
+    False when somebody else holds a lock.
+    """
     log.info("target %s: keeping what a broken upload has sent", target.name)
     run, begun, state = new_change_set(store.next_order()), time.monotonic(), "failed"
     store.begin_run(run, target.id, store.vault_id(VAULT), SnapshotKind.FULL)
@@ -93,6 +110,7 @@ async def _keep_broken_upload(store: Store, target: TargetRef) -> None:
         log.warning("target %s: %s; what was sent is sent again", target.name, error)
     finally:
         store.end_run(run, state, time.monotonic() - begun)
+    return state == "done"
 
 
 def _refuse_foreign(context: Context, target: TargetRef, listed: list[StoredSnapshot]) -> None:
