@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 import pytest
 
@@ -30,7 +29,7 @@ def test_any_difference_after_restic_unbinds(field):
 
 @pytest.mark.parametrize("field", ["inode", "size_read", "mtime", "ctime"])
 def test_a_hash_of_another_state_is_not_taken(field):
-    assert verdict(hashed=replace(READ, **{field: getattr(READ, field) + 1})) is Verdict.CHANGED
+    assert verdict(hashed=READ._replace(**{field: getattr(READ, field) + 1})) is Verdict.CHANGED
 
 
 def test_gone_after_restic_is_gone():
@@ -52,7 +51,7 @@ def test_a_hash_bound_earlier_to_this_very_state_is_enough():
 
 def test_a_change_in_the_tick_in_which_the_readers_began_is_racy():
     fresh = SEEN._replace(ctime=NOW - RACY_NS)
-    assert verdict(before=fresh, after=fresh, hashed=replace(READ, ctime=fresh.ctime)) is Verdict.RACY
+    assert verdict(before=fresh, after=fresh, hashed=READ._replace(ctime=fresh.ctime)) is Verdict.RACY
 
 
 def test_a_ctime_from_a_clock_that_was_set_back_is_not_racy_for_ever():

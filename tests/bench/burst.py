@@ -22,13 +22,15 @@ def burst(bench: Bench) -> Figures:
         for turn in range(bench.runs):
             ground.quiet()
             new = ground.vault / f"burst-{turn}"
-            begun = time.time_ns()
+            begun, used = time.time_ns(), ground.cpu()
             closed = trees.deep_burst(new, files)
             ground.wait(lambda name=new.name: ground.versions_below(name) >= files, "the burst has versions")
             safe, exact = ground.safe(closed), ground.safe(closed, owed=True)
+            used = ground.cpu() - used
             made, story = (closed - begun) / 1e9, ground.story(begun)
             figures.ours.append(safe)
             figures.plain.append(ground.plain())
+            story += f"; CPU ours {used:.1f} s, plain {ground.plain_cpu:.1f} s"
             note = f"burst {turn}: made in {made:.1f} s, off-site {safe:.1f} s after that, exact {exact:.1f} s; {story}"
             figures.notes.append(
                 f"{note}; daemon at most {ground.peak():.0f} MB; alerts {sorted(ground.site.alerts())}"

@@ -40,6 +40,8 @@ class Ground:
         self.plain_cache = folder / "plain-cache"
         self._plain: subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
+        self.plain_cpu = 0.0
+        """CPU seconds of the last plain run, ssh included."""
 
     def prepare(self) -> None:
         """Make what is missing: configuration and both repositories."""
@@ -89,6 +91,16 @@ class Ground:
         """The daemon's process."""
         assert self.site.daemon is not None
         return psutil.Process(self.site.daemon.pid)
+
+    def cpu(self) -> float:
+        """CPU seconds of the daemon and of its children that have ended, theirs included."""
+        threads = 0
+        for task in Path(f"/proc/{self.daemon.pid}/task").iterdir():  # exact; its "stat" counts only whole ticks
+            with contextlib.suppress(OSError):
+                threads += int((task / "schedstat").read_text().split()[0])
+        times = self.daemon.cpu_times()
+        own = max(threads / 1e9, times.user + times.system)  # a thread that has ended is in the second one alone
+        return float(own + times.children_user + times.children_system)
 
     def peak(self) -> float:
         """The daemon's largest resident size so far, in MB."""
@@ -214,7 +226,9 @@ class Ground:
                 [*where, "restic", *found.options, *args], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-            code = self._plain.wait()
+            _pid, status, used = os.wait4(self._plain.pid, 0)
+            code = self._plain.returncode = os.waitstatus_to_exitcode(status)
+        self.plain_cpu = used.ru_utime + used.ru_stime
         if code:
             raise RuntimeError(f"restic {args[0]} ended with {code}: {(self.folder / 'plain.log').read_text()[-1000:]}")
         return time.monotonic() - begun

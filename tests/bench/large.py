@@ -96,15 +96,9 @@ def idle(bench: Bench) -> Figures:
 
 def rest(ground: Ground, seconds: float) -> tuple[float, float]:
     """Resident MB, and the share of a core of the daemon and its children that ended meanwhile, over some seconds."""
-    process = ground.daemon
-
-    def used() -> float:
-        times = process.cpu_times()
-        return times.user + times.system + times.children_user + times.children_system
-
-    before, begun = used(), time.monotonic()
+    before, begun = ground.cpu(), time.monotonic()
     time.sleep(seconds)
-    return process.memory_info().rss / 1e6, (used() - before) / (time.monotonic() - begun)
+    return ground.daemon.memory_info().rss / 1e6, (ground.cpu() - before) / (time.monotonic() - begun)
 
 
 ROWS = (
