@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from tests.site import Site, until
-from vaultd import targets
+from vaultd import targets, units
 from vaultd.alerts import KINDS, hint
 from vaultd.control.client import Client
 from vaultd.restic import commands
@@ -84,6 +84,15 @@ class FaultSite(Site):
     def wait_cleared(self, code: str, target: str = "offsite") -> None:
         """Wait until an alert does not stand any more."""
         until(lambda: self.alert(code, target) is None, f"{code} is cleared")
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's status of now: where it is dear to make, it is given again for a while."""
+        begun = units.rfc3339(time.time_ns())
+        found = super().status()
+        while found["as_of"] < begun:
+            time.sleep(0.05)
+            found = super().status()
+        return found
 
     def owed(self, target: str = "offsite") -> int:
         """How many paths are pending for a target, daemon or not."""
@@ -146,7 +155,8 @@ class FaultSite(Site):
         """Everything is off-site, with true hashes, as restic reads it back; the alerts of the target are over."""
         if self.daemon is not None:
             self.wait_protected(vault, target)
-            assert self.at(vault, target)["state"] == "protected"
+            there = until(lambda: self._good(vault, target), f"protected: {self.at(vault, target)}")
+            assert there["state"] == "protected"
             assert self.stop() == 0
         assert self.owed(target) == 0
         assert self.locks(target) == set()
@@ -155,6 +165,10 @@ class FaultSite(Site):
         with contextlib.closing(self.store()) as store:
             assert [alert.code for alert in store.alerts.list() if alert.target == target] == []
         self.assert_no_process_left()
+
+    def _good(self, vault: str, target: str) -> dict[str, Any] | None:
+        there = self.at(vault, target)
+        return there if there["state"] == "protected" else None
 
     def assert_no_process_left(self) -> None:
         """No restic and no ssh of this site's runs is there once nothing runs."""

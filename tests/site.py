@@ -248,11 +248,13 @@ class Site:
         assert self.content(newest["id"], target, vault) == self.on_disk(vault)
 
     def assert_hashes_true(self, vault: str = "records", target: str = "offsite") -> int:
-        """Every version on record is in the snapshot of its change set, with the recorded hash. Returns how many."""
+        """Every version that was recorded with a snapshot at this target is in it, with that hash. Returns how many."""
         store = self.store()
         try:
-            versions = [v for v in store.versions(store.vault_id(vault)) if v.state != "deleted"]
-            by_set = {row.change_set: row.snapshot for row in store.snapshots()}
+            there = store.target_id(target)
+            by_set = {row.change_set: row.snapshot for row in store.snapshots() if row.target == there}
+            found = store.versions(store.vault_id(vault))
+            versions = [v for v in found if v.state != "deleted" and v.change_set in by_set]
         finally:
             store.close()
         contents: dict[str, dict[bytes, str]] = {}
@@ -277,7 +279,7 @@ class Site:
                 continue
             if "sshd" in words or "sftp-server" in words:
                 continue
-            if environment.get("VAULTD_RUN") and mark in " ".join(environment.values()):
+            if "VAULTD_RUN" in environment and mark in " ".join(environment.values()):
                 found.append(process)
         return found
 
