@@ -29,6 +29,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, after every row")
     parser.add_argument("--folder", type=Path, help="work there instead of in a temporary folder")
     parser.add_argument("--keep", action="store_true", help="leave the large trees in --folder for the next time")
+    parser.add_argument("--cold", action="store_true", help="first protections from a cold page cache (root only)")
     options = parser.parse_args()
     unknown = sorted(set(options.only) - {row.name for row in ROWS})
     if unknown:
@@ -60,8 +61,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_unused: signal.raise_signal(signal.SIGINT))
     folder = options.folder or Path(tempfile.mkdtemp(prefix="vaultd-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(folder.resolve(), options.scale, options.runs, keep=options.keep)
-    where, measured = machine(), list[tuple[Row, Figures]]()
+    bench = Bench(folder.resolve(), options.scale, options.runs, keep=options.keep, cold=options.cold)
+    where, measured = machine() + (", cold" if options.cold else ""), list[tuple[Row, Figures]]()
     print(where)
     try:
         for row in ROWS:

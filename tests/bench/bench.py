@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import time
@@ -16,10 +17,12 @@ EACH = 100
 
 
 class Bench:
-    """``scale`` shrinks every row; ``keep``: the large trees stay in ``folder`` for the next time."""
+    """``scale`` shrinks every row. ``cold``: first protections begin with an empty page cache (root only). ``keep``:
+    the large trees stay in ``folder`` for the next time.
+    """
 
-    def __init__(self, folder: Path, scale: float, runs: int, *, keep: bool) -> None:
-        self.folder, self.scale, self.runs, self.keep = folder, scale, runs, keep
+    def __init__(self, folder: Path, scale: float, runs: int, *, keep: bool, cold: bool = False) -> None:
+        self.folder, self.scale, self.runs, self.keep, self.cold = folder, scale, runs, keep, cold
         self._grounds: dict[str, Ground] = {}
 
     def tell(self, text: str) -> None:
@@ -29,6 +32,12 @@ class Bench:
     def scaled(self, count: int, least: int = 1) -> int:
         """A count at this bench's scale."""
         return max(least, int(count * self.scale))
+
+    def level(self) -> None:
+        """The same start for both sides: nothing left to be written, and with ``cold`` nothing cached."""
+        os.sync()
+        if self.cold:
+            Path("/proc/sys/vm/drop_caches").write_text("3\n")
 
     @contextlib.contextmanager
     def place(self, name: str) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.bench import trees
@@ -16,12 +15,13 @@ def first(bench: Bench, name: str, tree: Path, bound: float) -> Figures:
     figures = Figures([])
     for turn in range(bench.runs):
         with bench.ground(bench.folder / f"{name}-{turn}", tree) as ground:
+            bench.level()
             started = ground.start()
             figures.ours.append(ground.safe(started, "full", owed=True))
             used, story = ground.cpu(), ground.story(started)
             figures.notes.append(f"ours {turn}: {story}; daemon at most {ground.peak():.0f} MB")
             ground.stop()
-            os.sync()  # what ours left to be written is not to hold up the other
+            bench.level()  # what ours left to be written is not to hold up the other
             figures.plain.append(ground.plain())
             figures.notes[-1] += f"; CPU ours {used:.1f} s, plain {ground.plain_cpu:.1f} s"
         bench.tell(f"{name}: plain {figures.plain[-1]:.2f} s, ours {figures.ours[-1]:.2f} s; {figures.notes[-1]}")
