@@ -246,7 +246,7 @@ def test_what_lies_below_an_unreadable_directory_stays(vault: Vault, tmp_path: P
         os.chown(path, 65534, 65534)
     script = (
         "import os,sys\nfrom pathlib import Path\nfrom vaultd.store import Store\nfrom vaultd.watch.scan import scan\n"
-        "import encodings.ascii\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "import encodings.ascii, urllib.parse\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s=Store(Path(sys.argv[2])); r=scan(s,1,(1,),os.fsencode(sys.argv[1]))\n"
         "print(r.changed, r.gone, r.complete, sorted(r.unreadable))\ns.close()"
     )
