@@ -17,6 +17,7 @@ import psutil
 
 from tests.site import Site
 from vaultd.errors import VaultdError
+from vaultd.protect import statecopy
 from vaultd.store import Store
 from vaultd.store.records import RunRow, SnapshotRow
 
@@ -24,7 +25,8 @@ SETTLE = 2.0
 LONGEST = 3600.0
 VAULT, TARGET = "records", "offsite"
 REST_SECONDS = 30.0
-STATE_SECONDS = 90.0
+STATE_SECONDS = 45.0
+"""A copy of the state that comes within this time is waited for."""
 
 
 class Ground:
@@ -40,6 +42,7 @@ class Ground:
         self.plain_cache = folder / "plain-cache"
         self._plain: subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
+        self._started = 0
         self.plain_cpu = 0.0
         """CPU seconds of the last plain run, ssh included."""
 
@@ -67,9 +70,9 @@ class Ground:
 
     def start(self) -> int:
         """Start the daemon without waiting for it; the time just before, in nanoseconds since 1970."""
-        before = time.time_ns()
+        self._started = time.time_ns()
         self.site.start(wait=False, prefix=self.prefix)
-        return before
+        return self._started
 
     def stop(self) -> None:
         """End the daemon in order."""
@@ -192,19 +195,25 @@ class Ground:
     def quiet(self, *, owed: bool = True) -> None:
         """Wait until a change would be protected at once: nothing due, no rest after the last run, the state copied."""
         self.wait(lambda: (self.owed() if owed else self.unsafe()) == 0, "nothing is owed")
-        deadline = time.monotonic() + STATE_SECONDS
-        with contextlib.suppress(RuntimeError):
-            self.wait(self._state_copied, "the state is off-site", max(1.0, deadline - time.monotonic()))
+        self.wait(lambda: not self._state_is_due(), "the state is off-site")
         self.wait(lambda: not self.store.runs(state="running"), "no run is left")
         last = self.store.runs(limit=1)
         if last and last[0].finished:
             rest = min(REST_SECONDS, 4 * (last[0].seconds or 0))
             time.sleep(max(0.0, rest - (time.time_ns() - last[0].finished) / 1e9) + 0.2)
 
-    def _state_copied(self) -> bool:
-        newest, state = self.store.snapshots(limit=1), self.store.vault_id("vaultd-state")
-        copies = [run for run in self.store.runs(limit=20) if run.vault == state and run.state == "done"]
-        return bool(newest and copies and copies[0].started > newest[0].acknowledged)
+    def _state_is_due(self) -> bool:
+        """Whether a copy of the state is about to be made, which would hold up what is measured."""
+        newest, state = self.store.snapshots(limit=1), self.store.vault_id(statecopy.VAULT)
+        copies = [run for run in self.store.runs(limit=1000) if run.vault == state and run.state == "done"]
+        if not newest:
+            return False
+        if not copies or copies[0].finished is None or copies[0].started < self._started:
+            return True  # the daemon makes one soon after its start
+        if copies[0].started > newest[0].acknowledged:
+            return False
+        pause = max(statecopy.SHORTEST_SECONDS, statecopy.SHARE * (copies[0].seconds or 0))
+        return copies[0].finished / 1e9 + pause < time.time() + STATE_SECONDS
 
     # plain restic
 
