@@ -145,6 +145,25 @@ def test_the_server_of_a_kept_demo_stays_while_somebody_else_uses_it(kept: tuple
     assert not server.running()
 
 
+def test_the_fingerprint_on_paper_is_enough_and_another_one_is_refused(kept: tuple[Layout, dict[str, Any]]) -> None:
+    layout, report = kept
+    with OffsiteServer(layout.offsite, port=report["offsite"]["port"]) as server:
+
+        def snapshots(fingerprint: str) -> subprocess.CompletedProcess[str]:
+            return vaultd(
+                layout, "snapshots", "--repository", f"sftp://{server.user}@127.0.0.1:{server.port}/repository",
+                "--host-key", fingerprint, "--identity", str(server.identity), "--password-file", str(layout.password),
+            )  # fmt: skip
+
+        found = snapshots(report["offsite"]["host_key"])
+        assert found.returncode == 0, found.stderr
+        assert report["changes"][0]["snapshot"][:8] in found.stdout
+        before = server.authentications_seen()
+        refused = snapshots("SHA256:" + "A" * 43)
+        assert refused.returncode == 6
+        assert server.authentications_seen() == before
+
+
 def test_a_kept_demo_whose_port_is_taken_says_so(kept: tuple[Layout, dict[str, Any]]) -> None:
     layout, report = kept
     with socket.socket() as taken:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import click
 
-from vaultd.errors import ConfigError, VaultdError
+from vaultd.errors import ConfigError, HostKeyError, VaultdError
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help=N_("Without any configuration: this repository. PATH is relative to the account's start folder, "
                     "//PATH absolute. Needs the three options that follow."),
         ),
-        click.option("--host-key", metavar="'TYPE BASE64'", help=N_("Public host key of the server.")),
+        click.option("--host-key", metavar="KEY",
+                     help=N_("Host key of the server: its public key, or its fingerprint, SHA256:...")),
         click.option("--identity", metavar="FILE", type=_path(), help=N_("Private SSH key for the server.")),
         click.option("--password-file", metavar="FILE", type=_path(), help=N_("File with the repository's password.")),
     ]  # fmt: skip
@@ -142,8 +143,27 @@ def _config_of(direct: Direct, folder: Path) -> Config:
         config = Config(host=HostConfig(state=folder), target=[target])
     except ValidationError as error:
         raise ConfigError(what, "; ".join(one["msg"] for one in error.errors()), hint) from None
-    sftp.trust(config.known_hosts(target), target.host, target.port, [_host_key(direct.host_key or "")])
+    text = (direct.host_key or "").strip()
+    key = _shown_key(target, text) if text.startswith("SHA256:") else _host_key(text)
+    sftp.trust(config.known_hosts(target), target.host, target.port, [key])
     return config
+
+
+def _shown_key(target: TargetConfig, fingerprint: str) -> Any:
+    """The key that the server shows, if it is the one that is on paper."""
+    from vaultd import sftp
+
+    found = sftp.fetch_host_key(target.host, target.port)
+    for key in found:
+        if key.fingerprint == fingerprint.rstrip("="):
+            return key
+    raise HostKeyError(
+        _("the host key of {host} is not trusted").format(host=target.host),
+        _("the server shows {found}, not {wanted}").format(
+            found=", ".join(key.fingerprint for key in found), wanted=fingerprint
+        ),
+        _("somebody may be in between: ask the server's owner"),
+    )
 
 
 def _host_key(text: str) -> Any:
@@ -161,7 +181,8 @@ def _host_key(text: str) -> Any:
                 return sftp.HostKey(kind, blob)
     raise ConfigError(
         _("--host-key {text}").format(text=text), _("this is no public host key"),
-        _("give it in one argument, as the server's ssh_host_ed25519_key.pub has it: 'ssh-ed25519 AAAA...'"),
+        _("give it in one argument, as the server's ssh_host_ed25519_key.pub has it: 'ssh-ed25519 AAAA...', "
+          "or its fingerprint: SHA256:..."),
     )  # fmt: skip
 
 
