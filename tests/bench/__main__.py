@@ -58,7 +58,8 @@ def main() -> int:
         for row in ROWS:
             print(f"{row.name:16}{row.what}")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_unused: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell starts what runs beside it with that ignored
+        signal.signal(number, signal.default_int_handler)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="vaultd-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(folder.resolve(), options.scale, options.runs, keep=options.keep, cold=options.cold)
