@@ -86,3 +86,23 @@ def test_a_large_backlog_is_settled_by_a_scan_and_not_path_by_path(site: Site, m
     finally:
         store.close()
     site.assert_restorable()
+
+
+def test_a_folder_replaced_by_a_symlink_takes_its_files_along(site: Site, tmp_path: Path):
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    site.start()
+    site.wait_protected()
+    elsewhere = tmp_path / "elsewhere"
+    (vault / "folder 0").rename(elsewhere)
+    (vault / "folder 0").symlink_to(elsewhere)  # lstat of "folder 0/file 0" still answers, for a file elsewhere
+    until(lambda: site.at()["owed"] > 0, "the change is noticed")
+    site.wait_protected()
+    store = site.store()
+    try:
+        current = {v.path for v in store.current_versions(store.vault_id("records"))}
+    finally:
+        store.close()
+    assert not any(path.startswith(b"folder 0/") for path in current)
+    site.assert_hashes_true()

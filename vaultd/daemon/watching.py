@@ -52,6 +52,7 @@ class VaultWatch:
         self._asked = 1  # how often a scan was asked for: the first is that of the start
         self._answered = 0  # as of which asking a scan has been made
         self._rewatching = False
+        self._withheld = False
         self._unwatched = 0
         self._scan_seconds = 0.0
 
@@ -102,7 +103,10 @@ class VaultWatch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ROOT_SECONDS):
                     await self._rescan.wait()
-            await asyncio.to_thread(check_root, self.context.store, self.vault)
+            state = await asyncio.to_thread(check_root, self.context.store, self.vault)
+            if self._withheld and not state.withhold_full:  # a mount is back: what it hid was not looked at
+                self._ask_for_scan()
+            self._withheld = state.withhold_full
             if self._watcher is None or not self._watcher.alive():
                 await self._restart_watcher()
             if self._watcher is not None and time.monotonic() - last_canary >= CANARY_SECONDS:

@@ -7,26 +7,23 @@ pending.
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from vaultd import names
 from vaultd.model import FileKind, Stat
 from vaultd.protect.batches import Batch
 from vaultd.protect.cost import EXPRESS_FILES
 from vaultd.protect.refs import VaultRef
 from vaultd.store import PendingRow, Store
+from vaultd.watch.look import Look
+from vaultd.watch.record import record
 
 DIRECT_FILES = 20_000
 LARGE = 5000
 """More paths than this are taken as the catalog has them, while restic runs."""
 CLAIM = 200_000
 """At most so many paths with unsafe content in one run; more are left to the next."""
-
-VANISHED = (errno.ENOENT, errno.ENOTDIR)
 
 
 @dataclass(slots=True)
@@ -57,44 +54,14 @@ class ChangeSet:
         return [p for p, seen in self.files.items() if seen.kind is FileKind.FILE and p not in self.known]
 
 
-def look(root: bytes, path: bytes) -> Stat | None:
-    """``lstat`` of a path in a vault; None when it is gone. Other failures (permission, I/O) are raised."""
-    try:
-        return Stat.of(os.lstat(names.join(root, path)))
-    except OSError as error:
-        if error.errno in VANISHED:
-            return None
-        if error.errno == errno.ENAMETOOLONG:
-            return _look_step_by_step(root, path)
-        raise
-
-
-def _look_step_by_step(root: bytes, path: bytes) -> Stat | None:
-    """A path longer than the kernel takes at once: nobody can read the file, but whether it is there can be told."""
-    *folders, name = path.split(b"/")
-    handle = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for folder in folders:
-            inner = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
-            os.close(handle)
-            handle = inner
-        return Stat.of(os.stat(name, dir_fd=handle, follow_symlinks=False))
-    except OSError as error:
-        if error.errno in VANISHED:
-            return None
-        raise
-    finally:
-        os.close(handle)
-
-
 def take(store: Store, vault: VaultRef, rows: Iterable[PendingRow], roots: Sequence[bytes] | None) -> ChangeSet:
     """Look at the rows' paths. ``roots`` None: a full snapshot; an empty list: the files themselves are the roots."""
-    changes = ChangeSet(0, time.time_ns())
+    changes, look = ChangeSet(0, time.time_ns()), Look(vault.root)
     seen: dict[bytes, Stat] = {}
     for row in rows:
         changes.attempts[row.path] = row.attempts
         try:
-            found = look(vault.root, row.path)
+            found = look.at(row.path)
         except OSError:
             changes.unread.append(row.path)
             continue
@@ -146,9 +113,10 @@ def take_as_seen(
 
 def _update_catalog(store: Store, vault: VaultRef, changes: ChangeSet, seen: dict[bytes, Stat]) -> None:
     entries = store.entries(vault.id, [*seen, *changes.gone])
-    different = [(path, found) for path, found in seen.items() if path not in entries or entries[path].stat != found]
-    if different or changes.gone:  # also what is gone and not in the catalog: its row has to say so
-        store.observe(vault.id, vault.targets, different, changes.gone)
+    different = [path for path, found in seen.items() if path not in entries or entries[path].stat != found]
+    different += [path for path in changes.gone if path in entries]
+    if different:
+        record(store, vault.id, vault.targets, vault.root, different, accept=store.accepted(vault.id))
     for path, found in seen.items():
         entry = entries.get(path)
         if entry is not None and entry.sha256 is not None and entry.stat.same_content(found):
@@ -158,9 +126,12 @@ def _update_catalog(store: Store, vault: VaultRef, changes: ChangeSet, seen: dic
 def rows_for_full(
     store: Store, vault: VaultRef, target: int, all_due: bool, upto: int | None = None
 ) -> list[PendingRow]:
-    """The rows whose content a full snapshot has to bind. What is only owed is settled page by page afterwards."""
+    """The rows whose content a full snapshot has to bind. What is only owed is settled page by page afterwards.
+
+    What could not be read is among them: restic tries it in any case, and a folder above it may be open by now.
+    """
     due = None if all_due else time.time_ns()
-    return store.pending_rows(target, vault.id, upto=upto, unsafe=True, due=due, limit=CLAIM)
+    return store.pending_rows(target, vault.id, upto=upto, unsafe=True, due=due, limit=CLAIM, unread_too=True)
 
 
 def rows_for_express(store: Store, vault: VaultRef, target: int, all_due: bool) -> list[PendingRow]:

@@ -12,9 +12,11 @@ from vaultd import names
 from vaultd.hashing import Hashed
 from vaultd.model import FileKind, Stat
 from vaultd.protect.binding import Verdict, judge
-from vaultd.protect.changeset import ChangeSet, look
+from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.refs import VaultRef
 from vaultd.store import Bound, Entry, PendingRow, Retry, Store, pending
+from vaultd.watch.look import Look
+from vaultd.watch.record import record
 
 ATTEMPTS = 3
 """So many failed bindings, and a file counts as in motion."""
@@ -49,18 +51,17 @@ def judge_all(
     What was found changed goes into the catalog and the backlog again, so that the next run starts from it.
     """
     judged, now = Judged(), time.time_ns()
-    different: list[tuple[bytes, Stat]] = []
-    lost: list[bytes] = []
-    prefix = names.join(vault.root, b"x")[:-1]
+    different: list[bytes] = []
+    look = Look(vault.root)
     for path, before in changes.files.items():
         no_access = False
+        after: Stat | None
         try:
-            found = os.lstat(prefix + path)
-            after = before if _is_still(found, before) else Stat.of(found)
-        except (FileNotFoundError, NotADirectoryError):
-            after = None
+            found = look.raw(path)
         except OSError:
             after, no_access = before, True
+        else:
+            after = None if found is None else before if _is_still(found, before) else Stat.of(found)
         is_refused = no_access or (bool(refused) and names.replaced(names.join(vault.root, path)) in refused)
         known = changes.known.get(path)
         verdict = judge(before, changes.began, hashed.get(path), known, after, refused=is_refused)
@@ -70,11 +71,10 @@ def judge_all(
             digest = digest if before.kind is FileKind.FILE else None
             judged.bound.append(Bound(path, before, digest, known is not None))
             continue
+        if after != before:
+            different.append(path)
         if verdict is Verdict.GONE:
-            lost.append(path)
             continue
-        if after is not None and after != before:
-            different.append((path, after))
         if verdict is Verdict.UNREAD:
             judged.set_aside_unread(path)
         elif changes.attempts.get(path, 0) + 1 >= ATTEMPTS and before.kind is FileKind.FILE:
@@ -83,8 +83,8 @@ def judge_all(
             judged.retry.append(Retry(path, None, now + RETRY_NS))
     for path in changes.unread:
         judged.set_aside_unread(path)
-    if different or lost:
-        store.observe(vault.id, vault.targets, different, lost)
+    if different:
+        record(store, vault.id, vault.targets, vault.root, different, accept=store.accepted(vault.id))
     return judged
 
 
@@ -135,7 +135,7 @@ def _note_stray(
     A disk that goes bad and a folder that was closed are such cases. A name that is not UTF-8 cannot be told from
     restic's words: a folder above it, or the reconcile scan, has to name it.
     """
-    start = os.fsdecode(names.join(vault.root, b"x")[:-1])
+    start, look = os.fsdecode(names.join(vault.root, b"x")[:-1]), Look(vault.root)
     judged_already = (*(retry.path for retry in judged.retry), *judged.moving)
     known = {names.replaced(names.join(vault.root, path)) for path in judged_already}
     stray = []
@@ -143,7 +143,7 @@ def _note_stray(
         if item.startswith(start) and "\N{REPLACEMENT CHARACTER}" not in item:
             path = os.fsencode(item.removeprefix(start))
             with contextlib.suppress(OSError):
-                if look(vault.root, path) is None:
+                if look.at(path) is None:
                     continue  # it went meanwhile
             stray.append(path)
     if not stray:
@@ -156,12 +156,12 @@ def _note_stray(
 
 def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judged: Judged, refused: set[str]) -> None:
     entries = store.entries(vault.id, [row.path for row in rows])
-    different: list[tuple[bytes, Stat]] = []
-    lost: list[bytes] = []
+    different: list[bytes] = []
+    look = Look(vault.root)
     for row in rows:
         entry = entries.get(row.path)
         try:
-            now = look(vault.root, row.path)
+            now = look.at(row.path)
         except OSError:
             now, unread = None, True
         else:
@@ -173,13 +173,13 @@ def _settle_page(store: Store, vault: VaultRef, rows: Sequence[PendingRow], judg
                 judged.settled.append(row.path)
                 judged.deleted.append(row.path)
             else:
-                lost.append(row.path)
+                different.append(row.path)
         elif entry is None or entry.stat != now:
-            different.append((row.path, now))
+            different.append(row.path)
         elif _has_all(row, entry):
             judged.settled.append(row.path)
-    if different or lost:
-        store.observe(vault.id, vault.targets, different, lost)
+    if different:
+        record(store, vault.id, vault.targets, vault.root, different, accept=store.accepted(vault.id))
 
 
 def _has_all(row: PendingRow, entry: Entry) -> bool:
