@@ -94,13 +94,14 @@ def rows(
     limit: int,
     after: bytes = b"",
     safe_only: bool = False,
+    unread_too: bool = False,
 ) -> list[PendingRow]:
     """Rows up to a sequence number: content not safe, oldest first (``unsafe``), or by path from ``after`` on, all or
-    ``safe_only``."""
+    ``safe_only``. ``due`` (a time) leaves out what is set aside until later; ``unread_too``: not what was unread."""
     where = "target=? AND vault=? AND seq<=?"
     values: list[object] = [target, vault, upto]
     if due is not None:
-        where += " AND not_before<=?"
+        where += " AND (not_before<=? OR problem='unread')" if unread_too else " AND not_before<=?"
         values.append(due)
     if safe_only:
         where += " AND unsafe_since IS NULL"

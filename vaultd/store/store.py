@@ -197,10 +197,12 @@ class Store:
         return row is None
 
     def folder_sizes(self, vault: int, target: int) -> list[tuple[bytes, int, int]]:
-        """Of each directory with unsafe content there: path, files directly in it, their bytes. Sorted by path."""
+        """Of each directory with unsafe content that is due: path, files directly in it, their bytes. Sorted by path."""
         sizes: dict[bytes, list[int]] = {}
-        query = "SELECT path, size FROM pending WHERE target=? AND vault=? AND unsafe_since IS NOT NULL"
-        for path, size in self._db.execute(query, (target, vault)):
+        query = (
+            "SELECT path, size FROM pending WHERE target=? AND vault=? AND unsafe_since IS NOT NULL AND not_before<=?"
+        )
+        for path, size in self._db.execute(query, (target, vault, time.time_ns())):
             entry = sizes.setdefault(path.rpartition(b"/")[0], [0, 0])
             entry[0] += 1
             entry[1] += size
@@ -246,13 +248,14 @@ class Store:
 
     def pending_rows(
         self, target: int, vault: int, *, upto: int | None = None, unsafe: bool = False, due: int | None = None,
-        limit: int = 1_000_000, after: bytes = b"", safe_only: bool = False,
+        limit: int = 1_000_000, after: bytes = b"", safe_only: bool = False, unread_too: bool = False,
     ) -> list[PendingRow]:  # fmt: skip
         """Rows of the backlog: see ``pending.rows``."""
         upto = 2**62 if upto is None else upto
         return pending.rows(
-            self._db, target, vault, upto=upto, unsafe=unsafe, due=due, limit=limit, after=after, safe_only=safe_only
-        )
+            self._db, target, vault, upto=upto, unsafe=unsafe, due=due, limit=limit, after=after, safe_only=safe_only,
+            unread_too=unread_too,
+        )  # fmt: skip
 
     def unsafe_below(self, target: int, vault: int, folder: bytes, *, direct: bool, limit: int) -> list[PendingRow]:
         """Due rows of unsafe content below a folder: see ``pending.unsafe_below``."""
