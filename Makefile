@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test lint bench soak locale lock clean
 
 PYTHON ?= python3
+WORKERS ?= 2
 # restic of .tools first; sshd and iptables are where a plain user's PATH does not look.
 run := env PATH="$(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -26,7 +27,7 @@ lint: setup ## style and types
 # pytest calls a run in which every test was skipped a success; here at least one must have passed.
 test: lint ## style, types and all tests but the long ones (ARGS="-k name" chooses)
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	$(run) python -m pytest -q $(ARGS) | tee "$$log"; \
+	$(run) python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS) | tee "$$log"; \
 	tail -n 1 "$$log" | grep -Eq '[1-9][0-9]* passed' || { echo "vaultd test: failed: no test ran" >&2; exit 1; }
 
 bench: setup ## measure, and print the figures

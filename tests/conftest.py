@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from vaultd.config import Config, TargetConfig
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.restic import commands
 from vaultd.restic.process import Repository
+
+# Who starts us may ignore Ctrl-C (a job in the background, a CI runner), and every process inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeTarget = Callable[..., TargetConfig]
 

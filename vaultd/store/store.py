@@ -197,7 +197,7 @@ class Store:
         return row is None
 
     def folder_sizes(self, vault: int, target: int) -> list[tuple[bytes, int, int]]:
-        """Of each directory with unsafe content that is due: path, files directly in it, their bytes. Sorted by path."""
+        """Of each directory with unsafe content that is due there: path, files directly in it, their bytes; by path."""
         sizes: dict[bytes, list[int]] = {}
         query = (
             "SELECT path, size FROM pending WHERE target=? AND vault=? AND unsafe_since IS NOT NULL AND not_before<=?"
