@@ -33,7 +33,11 @@ async def backup(
     assembly: Assembly, vaults: Sequence[VaultRef], scan: Scan, *, full: bool, accept_empty: bool
 ) -> list[Outcome]:
     """Protect what is pending in these vaults, by priority; every target goes its own pace. Never raises VaultdError:
-    each outcome has its own."""
+    each outcome has its own.
+
+    ``accept_empty``: an emptied folder and missing mounts are meant. The full snapshot that has it so is made at once.
+    """
+    full = full or accept_empty
     ready: list[tuple[VaultRef, int]] = []
     outcomes: list[Outcome] = []
     for vault in vaults:

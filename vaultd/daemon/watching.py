@@ -80,7 +80,9 @@ class VaultWatch:
                     await self._watch()
                 except VaultdError as error:  # the folder may come back; what is wrong with it has an alert already
                     log.warning("vault %s: %s", self.vault.name, error)
-                    if not isinstance(error, RootError):
+                    if isinstance(error, RootError):  # from wherever it comes: the alert says what is there now
+                        await asyncio.to_thread(root_lost, self.context.store, self.vault)
+                    else:
                         detail = {"error": error.why or error.what}
                         self.context.store.alerts.raise_("watch-dead", vault=self.vault.name, detail=detail)
                     self._ask_for_scan()

@@ -49,6 +49,9 @@ def root_lost(store: Store, vault: VaultRef) -> RootError:
 
 
 def _refuse(store: Store, vault: VaultRef, code: str, why: str, hint: str) -> RootError:
+    for other in _ALERTS:
+        if other != code:
+            store.alerts.clear(other, vault=vault.name)
     store.alerts.raise_(code, vault=vault.name, detail={"path": display(vault.root), "error": why})
     return RootError(_("no snapshot is made of vault {vault}").format(vault=vault.name), why, hint)
 
