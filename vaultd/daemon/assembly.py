@@ -81,11 +81,14 @@ async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
 
 
 def _owe_new_targets(store: Store, vaults: dict[str, VaultRef]) -> None:
-    """A target that is new to a vault which the catalog knows already is owed all of it."""
-    for vault in vaults.values():
-        for target in vault.targets:
-            key = f"series:{vault.id}:{target}"
-            if store.get_meta(key) is None:
-                if not store.is_empty(vault.id):
-                    store.mark_all(target, vault.id)
-                store.set_meta(key, "1")
+    """A target that is new to a vault which the catalog knows already is owed all of it. So is one that comes back:
+    what changed while the configuration did not name it was not noted for it."""
+    named = {f"series:{vault.id}:{target}": (vault.id, target) for vault in vaults.values() for target in vault.targets}
+    known = set(store.meta_keys("series:"))
+    for key in known - named.keys():
+        store.set_meta(key, "")
+    for key in named.keys() - known:
+        vault, target = named[key]
+        if not store.is_empty(vault):
+            store.mark_all(target, vault)
+        store.set_meta(key, "1")

@@ -98,6 +98,11 @@ class Store:
         with self.database.write() as db:
             db.execute("INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", (key, value))
 
+    def meta_keys(self, prefix: str) -> list[str]:
+        """The keys that begin with ``prefix`` and have a value."""
+        query = "SELECT key FROM meta WHERE substr(key, 1, ?)=? AND value<>''"
+        return [row[0] for row in self._db.execute(query, (len(prefix), prefix))]
+
     def seq(self) -> int:
         """The sequence number of the newest change."""
         return int(self.get_meta("seq") or 0)
