@@ -78,14 +78,25 @@ class HostileSite(Site):
             found = self.at(vault, target)
             return bool(found["state"] == "protected" and found["owed"] == 0)
 
-        until(protected, f"{vault} protected at {target}", seconds)
+        try:
+            until(protected, f"{vault} protected at {target}", seconds)
+        except AssertionError as error:
+            log = self.log.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"{error}\n{self.at(vault, target)}\n{self.told()}\n{log}") from error
 
-    def restics(self) -> list[psutil.Process]:
-        """The restic processes that vaultd has started, not those of a look by hand."""
+    def told(self) -> str:
+        """What the runs were, oldest first."""
+        with contextlib.closing(self.store()) as store:
+            rows = [f"{r.id[:12]} {r.kind} {r.state} {r.seconds or 0:.1f} s {r.error or ''}" for r in store.runs()]
+        return "\n".join(reversed(rows))
+
+    def restics(self, vault: str = "records") -> list[psutil.Process]:
+        """The restic processes that store something of a vault now, as vaultd has started them."""
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if process.name() == "restic" and process.environ().get("VAULTD_RUN"):
+                words = process.cmdline()
+                if process.name() == "restic" and "backup" in words and f"vault={vault}" in words:
                     found.append(process)
         return found
 

@@ -33,6 +33,16 @@ log = logging.getLogger(__name__)
 REPAIR_BYTES = 16 << 20
 """An upload broken off after this many bytes is worth `restic repair index` before the next try."""
 
+SHAKY_SECONDS = 1800.0
+"""So long after a break the line is used with care."""
+
+FLOWING_SECONDS = 3.0
+"""A run that has lasted so long before the line broke has got somewhere."""
+
+FLAPPING_SECONDS = 120.0
+"""So long after such a run a failure is taken for another break of the same line."""
+
+BROKEN_WAIT = 1.0
 IDLE_SECONDS = 30.0
 NOTHING_SECONDS = 5.0
 DEMAND_ROUNDS = 6
@@ -85,7 +95,8 @@ class Worker:
         self._prepare = prepare
         self._prepared = False
         self._repair = bool(int(context.store.get_meta(f"repair:{target.name}") or 0))
-        self._line = Line()
+        self._broke_at: float | None = None
+        self._flowed_at: float | None = None
         self._spent = Spent()
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -204,7 +215,7 @@ class Worker:
         store, cost = self.context.store, series.cost
         if backlog.files > BATCH_FILES or backlog.bytes > cost.rate * self.context.config.host.batch_seconds:
             return SnapshotKind.EXPRESS, True
-        if self._line == SHAKY and backlog.bytes > 2 * self._batch_bytes(series):
+        if self._line() == SHAKY and backlog.bytes > 2 * self._batch_bytes(series):
             return SnapshotKind.EXPRESS, True
         if store.last_snapshot(self.target.id, series.vault.id, SnapshotKind.FULL) is None:
             return SnapshotKind.FULL, False
@@ -219,7 +230,7 @@ class Worker:
 
     def _batch_bytes(self, series: Series) -> int:
         seconds = self.context.config.host.batch_seconds
-        return max(1, int(series.cost.rate * (seconds if self._line != SHAKY else min(seconds, 10.0))))
+        return max(1, int(series.cost.rate * (seconds if self._line() != SHAKY else min(seconds, 10.0))))
 
     # one run
 
@@ -286,9 +297,9 @@ class Worker:
         begun = time.monotonic()
         self.running = series.vault.name
         try:
-            done = await make(self.context, series.vault, self.target, kind, changes, self._line)
+            done = await make(self.context, series.vault, self.target, kind, changes, self._line())
         except (UnreachableError, ResticError, TargetFullError, asyncio.CancelledError) as error:
-            await self._note_broken(changes.expected[1], error)
+            await self._note_broken(changes.expected[1], error, time.monotonic() - begun)
             raise
         finally:
             self.running = ""
@@ -316,10 +327,16 @@ class Worker:
         self._prepared = True
         await self._set_repair(False)
 
-    async def _note_broken(self, total: int, error: BaseException) -> None:
+    def _line(self) -> Line:
+        broke = self._broke_at
+        return Line() if broke is None or time.monotonic() - broke > SHAKY_SECONDS else SHAKY
+
+    async def _note_broken(self, total: int, error: BaseException, seconds: float) -> None:
         self.context.store.set_meta(f"locks:{self.target.name}", "1")
-        if isinstance(error, (UnreachableError, asyncio.CancelledError)):
-            self._line = SHAKY
+        if isinstance(error, UnreachableError):
+            self._broke_at = time.monotonic()
+            if seconds >= FLOWING_SECONDS:
+                self._flowed_at = time.monotonic()
         if total >= REPAIR_BYTES:
             await self._set_repair(True)
 
@@ -331,10 +348,13 @@ class Worker:
     # how it went
 
     def _failed(self, error: VaultdError) -> None:
-        self.failures += 1
+        flowed = self._flowed_at is not None and time.monotonic() - self._flowed_at < FLAPPING_SECONDS
+        flowed = flowed and isinstance(error, UnreachableError)
+        self.failures = 1 if flowed else self.failures + 1
         self._prepared = False
         self.context.store.set_meta(f"locks:{self.target.name}", "1")  # whatever ran, it may have died with its lock
-        self.retry_at = time.monotonic() + failure.wait_after(self.failures)
+        # A line that breaks again and again is no dead target: each try gets somewhere, and the next break is near.
+        self.retry_at = time.monotonic() + (BROKEN_WAIT if flowed else failure.wait_after(self.failures))
         code = failure.alert_of(error)
         detail = {"error": error.why or error.what, "hint": error.hint}
         if isinstance(error, LockedError):
