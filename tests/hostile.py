@@ -84,6 +84,10 @@ class HostileSite(Site):
             log = self.log.read_text(errors="replace")[-2000:]
             raise AssertionError(f"{error}\n{self.at(vault, target)}\n{self.told()}\n{log}") from error
 
+    def answers(self) -> bool:
+        """Whether the daemon answers."""
+        return self._answers()
+
     def told(self) -> str:
         """What the runs were, oldest first."""
         with contextlib.closing(self.store()) as store:
@@ -285,3 +289,22 @@ def wait_gone(processes: list[psutil.Process], what: str, seconds: float = 30) -
 def moment(chance: random.Random, most: float) -> None:
     """Let a random time pass: where in its work the daemon is then is what the test wants to be left to chance."""
     time.sleep(chance.uniform(0, most))
+
+
+def busy_helper(pid: int, program: str, opens: str) -> psutil.Process:
+    """The helper process of a daemon as soon as it has this file open."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in children_of(pid):
+            with contextlib.suppress(OSError, psutil.Error):
+                links = [os.readlink(f"/proc/{child}/fd/{name}") for name in os.listdir(f"/proc/{child}/fd")]
+                if any(link.endswith(opens) for link in links) and program in psutil.Process(child).cmdline():
+                    return psutil.Process(child)
+        time.sleep(0.002)
+    raise AssertionError(f"{program} never had {opens} open")
+
+
+def children_of(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

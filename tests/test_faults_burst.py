@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import HostileSite, hostile_site
+from tests.hostile import HostileSite, busy_helper, hostile_site
 from tests.site import until
 from tests.watching import short_queue
 from vaultd.control.client import Client
@@ -136,6 +136,49 @@ def survive(site: HostileSite, folders: int, files: int, waves: int, queue: int 
 def test_after_a_burst_that_overflows_the_queue_all_is_off_site_and_the_status_was_true(site: HostileSite):
     witness = survive(site, folders=400, files=4000, waves=4, queue=64, seconds=90)
     assert witness.overflows
+
+
+@needs_root
+def test_status_does_not_say_protected_between_an_overflow_and_the_end_of_its_scan(site: HostileSite):
+    vault = site.add_vault()
+    old_tree(vault, 50)
+    site.prepare()
+    with short_queue(64):
+        site.start()
+        site.wait_caught_up()
+    assert site.daemon is not None
+    closed: dict[bytes, int] = {}
+    burst = threading.Thread(target=write_burst, args=(vault, 2000, 1, closed))
+    burst.start()
+    scanner = busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db")
+    scanner.suspend()  # a scan of a million files takes its time, too
+    burst.join()
+    until(lambda: site.at()["owed"] == 0, "what was heard is off-site")
+    states = {site.at()["state"] for _again in range(20)}
+    scanner.resume()
+    assert states == {"pending"}
+    site.wait_caught_up()
+    assert site.stop() == 0
+    site.assert_restorable()
+
+
+def test_status_does_not_say_protected_after_a_start_before_the_first_scan_is_over(site: HostileSite):
+    vault = site.add_vault()
+    old_tree(vault, 50)
+    site.prepare()
+    site.backup(full=True)
+    (vault / "written while nobody watched").write_text("new")
+    site.start(wait=False)
+    assert site.daemon is not None
+    scanner = busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db")
+    scanner.suspend()
+    until(site.answers, "the daemon answers")
+    states = {(found["state"], found["owed"]) for found in (site.at() for _again in range(20))}
+    scanner.resume()
+    assert states == {("pending", 0)}
+    site.wait_caught_up()
+    assert site.stop() == 0
+    site.assert_restorable()
 
 
 @pytest.mark.soak

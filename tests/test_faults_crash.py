@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.hostile import MIB, HostileSite, Writer, assert_off_site, hostile_site, moment, seed, wait_gone
+from tests.hostile import MIB, HostileSite, Writer, assert_off_site, busy_helper, hostile_site, moment, seed, wait_gone
 from tests.site import until
 
 
@@ -163,22 +162,3 @@ def test_helpers_of_a_killed_daemon_go_with_it_whatever_they_are_doing(site: Hos
     site.wait_caught_up()
     site.assert_restorable()
     site.assert_records_true()
-
-
-def busy_helper(pid: int, program: str, opens: str) -> psutil.Process:
-    """The helper process of a daemon as soon as it has this file open."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for child in children_of(pid):
-            with contextlib.suppress(OSError, psutil.Error):
-                links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{child}/fd")]
-                if any(link.endswith(opens) for link in links) and program in psutil.Process(child).cmdline():
-                    return psutil.Process(child)
-        time.sleep(0.002)
-    raise AssertionError(f"{program} never had {opens} open")
-
-
-def children_of(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
