@@ -2,8 +2,8 @@
 
 ``python -I dumping.py RESULT COMMAND ARG...`` runs the command without a shell, copies its standard output to ours, and
 writes ``{"bytes": ..., "sha256": ..., "exit": ...}`` to the file RESULT at the end. A command that fails, is killed,
-cannot
-be started or prints nothing makes this end with another code than 0, so that restic makes no snapshot of it.
+cannot be started or prints nothing makes this end with another code than 0, so that restic makes no snapshot of it.
+There is no RESULT when restic went before the command had ended.
 
 Only the standard library is imported: it runs as restic's child, in restic's environment.
 """
@@ -17,6 +17,10 @@ import subprocess
 import sys
 
 EMPTY = 65
+UNFINISHED = -1
+"""What RESULT says while the command runs, and for ever when this is killed."""
+
+LINE_BROKE = 66
 NOT_STARTED = 127
 BLOCK = 1 << 20
 
@@ -25,6 +29,7 @@ def main(arguments: list[str]) -> int:
     """Run the command; the exit code for restic."""
     result_file, *command = arguments
     digest, count = hashlib.sha256(), 0
+    _finish(result_file, 0, digest.hexdigest(), UNFINISHED)
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # no shell
     except OSError as error:
@@ -32,12 +37,17 @@ def main(arguments: list[str]) -> int:
         return _finish(result_file, 0, digest.hexdigest(), NOT_STARTED)
     with child:
         source = child.stdout.fileno() if child.stdout is not None else 0
-        while block := os.read(source, BLOCK):
-            digest.update(block)
-            count += len(block)
-            view = memoryview(block)
-            while view:
-                view = view[os.write(1, view) :]
+        try:
+            while block := os.read(source, BLOCK):
+                digest.update(block)
+                count += len(block)
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(1, view) :]
+        except BrokenPipeError:  # restic is gone: that is no failure of the command
+            child.kill()
+            os.unlink(result_file)
+            return LINE_BROKE
     code = child.returncode if child.returncode >= 0 else 128 - child.returncode
     if code == 0 and count == 0:
         print("vaultd: the command printed nothing", file=sys.stderr)

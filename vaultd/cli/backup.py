@@ -118,8 +118,9 @@ def render(job: dict[str, Any]) -> str:
 
 def _outcome(found: dict[str, Any]) -> list[str]:
     head = f"{found['vault']} → {found['target']}: "
-    if found["error"]:
-        return [head + str(_error(found["error"]))]
+    error = [head + str(_error(found["error"]))] if found["error"] else []
+    if error and not found["kind"]:
+        return error
     if not found["kind"]:
         return [head + _("nothing to do, everything is there")]
     lines = [
@@ -135,7 +136,7 @@ def _outcome(found: dict[str, Any]) -> list[str]:
         lines += [f"    {_name(path)}" for path in unread[:MOST_NAMES]]
         if len(unread) > MOST_NAMES:
             lines.append("    " + _("and {count} more, see --json").format(count=len(unread) - MOST_NAMES))
-    return lines
+    return lines + error
 
 
 def _name(path: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from vaultd import files, places, sftp, targets
 from vaultd.config import check_folders
 from vaultd.config.model import Config, TargetConfig
 from vaultd.model import Progress
-from vaultd.protect import recover
+from vaultd.protect import dump, recover
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.worker import Worker
 from vaultd.restic import features
@@ -57,6 +57,8 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         workers = {}
         for name, ref in refs.items():
             own = [vault for vault in vaults.values() if ref.id in vault.targets]
+            for vault in own:
+                dump.show_failing(store, vault, ref)  # one that is not in the configuration any more fails no longer
             workers[name] = Worker(context, ref, own, partial(_prepare, context))
         yield Assembly(context, vaults, workers)
     finally:

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from vaultd.control.service import Outcome, State
 from vaultd.daemon.assembly import Assembly
-from vaultd.errors import ConfigError, VaultdError
+from vaultd.errors import ConfigError, PartialError, VaultdError
 from vaultd.i18n import _
+from vaultd.protect import dump
 from vaultd.protect.refs import VaultRef
 from vaultd.protect.snapshot import Done
 from vaultd.protect.worker import Worker
@@ -75,20 +76,34 @@ async def _at_target(
             found.append(_failed(vault, worker.target.name, error))
             broken = None if error.code == "root" else error
             continue
-        found.append(_outcome(assembly, worker, vault, made))
+        found.append(_outcome(assembly, worker, vault, made, full=full))
     return found
 
 
-def _outcome(assembly: Assembly, worker: Worker, vault: VaultRef, made: Sequence[Done]) -> Outcome:
+def _outcome(
+    assembly: Assembly, worker: Worker, vault: VaultRef, made: Sequence[Done], *, full: bool
+) -> Outcome:  # fmt: skip
     rows = assembly.store.pending_rows(worker.target.id, vault.id)
     unread = tuple(row.path for row in rows if row.problem == "unread")
+    error = _failing_dumps(assembly, worker, vault) if full else None
     if not made:
-        return Outcome(vault.name, worker.target.name, unread=unread)
+        return Outcome(vault.name, worker.target.name, unread=unread, error=error)
     last = made[-1]
     return Outcome(
         vault.name, worker.target.name, last.kind.value, last.snapshot, last.change_set, last.files, last.total,
-        sum(done.sent for done in made), sum(done.seconds for done in made), unread,
+        sum(done.sent for done in made), sum(done.seconds for done in made), unread, error,
     )  # fmt: skip
+
+
+def _failing_dumps(assembly: Assembly, worker: Worker, vault: VaultRef) -> dict[str, str | int] | None:
+    found = dump.failing(assembly.store, vault, worker.target.id)
+    if not found:
+        return None
+    return PartialError(
+        _("not every dump of vault {vault} was made").format(vault=vault.name),
+        "; ".join(f"{name}: {why}" for name, why in found.items()),
+        _("run its command by hand as the daemon's user"),
+    ).as_json()
 
 
 def _failed(vault: VaultRef, target: str, error: VaultdError) -> Outcome:
@@ -96,8 +111,8 @@ def _failed(vault: VaultRef, target: str, error: VaultdError) -> Outcome:
 
 
 def state_of(outcomes: Sequence[Outcome]) -> State:
-    """ "done", "partial" when some succeeded or files were unread, "failed" when none did."""
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    if failed and failed == len(outcomes):
+    """ "done", "partial" when some succeeded, files were unread or dumps failed, "failed" when none did."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if errors and len(errors) == len(outcomes) and any(error["code"] != PartialError.code for error in errors):
         return "failed"
-    return "partial" if failed or any(outcome.unread for outcome in outcomes) else "done"
+    return "partial" if errors or any(outcome.unread for outcome in outcomes) else "done"

@@ -62,9 +62,10 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
             raise ResticError(_("the dump failed"), _("its output is not complete"))
     except BaseException as error:
         store.end_run(run, "failed", time.monotonic() - begun, error=type(error).__name__)
-        counted = _result(result_file)
-        if isinstance(error, ResticError) and counted is not None and counted["exit"] != 0:
-            _failed(store, vault, target, dump, error, int(counted["exit"]))
+        code = _exit_code(_result(result_file))
+        # What a command says on its way out ("connection refused") may read as if it were said of the target.
+        if (isinstance(error, VaultdError) and code > 0) or (isinstance(error, ResticError) and code < 0):
+            _failed(store, vault, target, dump, error, code)
             return None
         raise
     finally:
@@ -79,7 +80,8 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
     store.set_meta(_key(vault, target.id, dump), str(time.time() + dump.every))
     seconds = time.monotonic() - begun
     store.end_run(run, "done", seconds, files=1, total=size, sent=result.data_added_packed)
-    store.alerts.clear("dump-failed", vault=vault.name, target=target.name)
+    store.set_meta(_failing_key(vault, target.id, dump), "")
+    show_failing(store, vault, target)
     return Done(
         run, result.snapshot_id, SnapshotKind.DUMP, 1, size, result.data_added_packed, seconds, 0, 1, 0, 0, 0
     )  # fmt: skip
@@ -93,12 +95,40 @@ def _result(path: Path) -> dict[str, int | str] | None:
     return found if isinstance(found, dict) else None
 
 
+def _exit_code(counted: dict[str, int | str] | None) -> int:
+    return 0 if counted is None else int(counted["exit"])
+
+
+def failing(store: Store, vault: VaultRef, target: int) -> dict[str, str]:
+    """The dumps of a vault whose last run failed at a target, and why."""
+    found = {dump.name: store.get_meta(_failing_key(vault, target, dump)) for dump in vault.config.dump}
+    return {name: why for name, why in found.items() if why}
+
+
+def show_failing(store: Store, vault: VaultRef, target: TargetRef) -> None:
+    """Raise the alert for the dumps that fail, with all their names, or clear it when none does."""
+    found = failing(store, vault, target.id)
+    if found:
+        detail = {"name": ", ".join(found), "error": "; ".join(dict.fromkeys(found.values()))}
+        store.alerts.raise_("dump-failed", vault=vault.name, target=target.name, detail=detail)
+    else:
+        store.alerts.clear("dump-failed", vault=vault.name, target=target.name)
+
+
+def _failing_key(vault: VaultRef, target: int, dump: DumpConfig) -> str:
+    return f"dump-failed:{vault.id}:{target}:{dump.name}"
+
+
 def _failed(
     store: Store, vault: VaultRef, target: TargetRef, dump: DumpConfig, error: VaultdError, code: int
 ) -> None:  # fmt: skip
-    why = _("nothing was printed") if code == dumping.EMPTY else _("exit code {code}").format(code=code)
-    store.alerts.raise_(
-        "dump-failed", vault=vault.name, target=target.name, detail={"name": dump.name, "error": why}
-    )  # fmt: skip
+    if code == dumping.EMPTY:
+        why = _("nothing was printed")
+    elif code == dumping.UNFINISHED:
+        why = _("it was killed")
+    else:
+        why = _("exit code {code}").format(code=code)
+    store.set_meta(_failing_key(vault, target.id, dump), why)
+    show_failing(store, vault, target)
     store.set_meta(_key(vault, target.id, dump), str(time.time() + min(RETRY_SECONDS, dump.every / 4)))
     log.warning("vault %s: dump %s failed: %s", vault.name, dump.name, error)
