@@ -95,7 +95,7 @@ async def _check_clock_and_age(assembly: Assembly) -> None:
         last = now
         for vault in assembly.vaults.values():
             for worker in assembly.workers.values():
-                if vault.id in worker.series:
+                if vault.id in worker.schedule.series:
                     await asyncio.to_thread(check_overdue, assembly.store, vault, worker.target)
 
 

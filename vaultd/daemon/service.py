@@ -66,9 +66,9 @@ class DaemonService:
         config = self.assembly.context.config
         now, wall = time.monotonic(), time.time_ns()
         retry = {
-            name: wall + int((worker.retry_at - now) * 1e9)
+            name: wall + int((worker.health.retry_at - now) * 1e9)
             for name, worker in self.assembly.workers.items()
-            if worker.retry_at > now
+            if worker.health.retry_at > now
         }
         # Before the backlog is read: what was still on its way then must not be called protected.
         unsure = frozenset(name for name, watch in self.watches.items() if not watch.settled())

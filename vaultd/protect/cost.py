@@ -60,13 +60,17 @@ class Cost:
 
 @dataclass(slots=True)
 class Spent:
-    """Seconds spent in restic over the last ten minutes."""
+    """Seconds spent in restic over the last ten minutes. ``last_full``: when the last full snapshot ended."""
 
+    last_full: float | None = None
     _runs: deque[tuple[float, float]] = field(default_factory=deque)
 
-    def add(self, seconds: float, now: float | None = None) -> None:
+    def add(self, seconds: float, now: float | None = None, *, full: bool = False) -> None:
         """A run of so many seconds has ended."""
-        self._runs.append((time.monotonic() if now is None else now, seconds))
+        now = time.monotonic() if now is None else now
+        self._runs.append((now, seconds))
+        if full:
+            self.last_full = now
 
     def share_with(self, expected: float, now: float | None = None) -> float:
         """The share of the window that would be spent if a run of ``expected`` seconds were made now."""
@@ -76,9 +80,20 @@ class Spent:
         return (sum(seconds for _ended, seconds in self._runs) + expected) / WINDOW_SECONDS
 
 
-def full_is_affordable(expected: float, spent: Spent, *, full_seconds: float, full_share: float) -> bool:
-    """Whether a full snapshot may be made now: short, or within the share of time that restic may take."""
-    return expected < full_seconds or spent.share_with(expected) <= full_share
+def full_is_affordable(
+    expected: float, spent: Spent, *, full_seconds: float, full_share: float, now: float | None = None
+) -> bool:
+    """Whether a full snapshot may be made now: short, or within the share of time that restic may take.
+
+    Long ones are spread over the time: after one, so long a pause that the share holds for the two of them. Else the
+    window's whole share would be spent at once, and what changes just after one has begun would wait for two.
+    """
+    if expected < full_seconds:
+        return True
+    now = time.monotonic() if now is None else now
+    if spent.last_full is not None and now - spent.last_full < expected / full_share:
+        return False
+    return spent.share_with(expected, now) <= full_share
 
 
 def rest_after(seconds: float, share: float, objective: float) -> float:

@@ -1,0 +1,115 @@
+"""How a target fares: failures and back-off, the state of the line, and what the next run has to put right first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from vaultd.errors import LockedError, UnreachableError, VaultdError
+from vaultd.i18n import _
+from vaultd.protect import failure
+from vaultd.protect.refs import TargetRef
+from vaultd.protect.snapshot import SHAKY, Line
+from vaultd.store import Store
+
+log = logging.getLogger(__name__)
+
+REPAIR_BYTES = 16 << 20
+"""An upload broken off after this many bytes is worth `restic repair index` before the next try."""
+
+SHAKY_SECONDS = 1800.0
+"""So long after a break the line is used with care."""
+
+FLOWING_SECONDS = 3.0
+"""A run that has lasted so long before the line broke has got somewhere."""
+
+FLAPPING_SECONDS = 120.0
+"""So long after such a run a failure is taken for another break of the same line."""
+
+BROKEN_WAIT = 1.0
+
+Prepare = Callable[[TargetRef, bool], object]
+"""Looks at a target before the first run (locks, repository id, the unacknowledged); True: repair the index too."""
+
+
+class Health:
+    """One target's. ``retry_at``: monotonic seconds before which it is left alone after a failure."""
+
+    def __init__(self, store: Store, target: TargetRef, prepare: Prepare) -> None:
+        self.failures = 0
+        self.retry_at = 0.0
+        self._store = store
+        self._target = target
+        self._prepare = prepare
+        self._prepared = False
+        self._repair = bool(int(store.get_meta(f"repair:{target.name}") or 0))
+        self._broke_at: float | None = None
+        self._flowed_at: float | None = None
+
+    def line(self) -> Line:
+        """How carefully to use the line now."""
+        broke = self._broke_at
+        return Line() if broke is None or time.monotonic() - broke > SHAKY_SECONDS else SHAKY
+
+    async def make_ready(self, *, again: bool = False) -> None:
+        """Look at the target where that is due: at first, after a failure, after a broken upload, or ``again``."""
+        if self._prepared and not self._repair and not again:
+            return
+        found = self._prepare(self._target, self._repair)
+        if asyncio.iscoroutine(found):
+            await found
+        self._prepared = True
+        self._set_repair(False)
+
+    def note_broken(self, total: int, error: BaseException, seconds: float) -> None:
+        """A run that was to send ``total`` bytes broke off after so many seconds."""
+        self._store.set_meta(f"locks:{self._target.name}", "1")
+        if isinstance(error, UnreachableError):
+            self._broke_at = time.monotonic()
+            if seconds >= FLOWING_SECONDS:
+                self._flowed_at = time.monotonic()
+        if total >= REPAIR_BYTES:
+            self._set_repair(True)
+
+    def _set_repair(self, wanted: bool) -> None:
+        if wanted != self._repair:
+            self._repair = wanted
+            self._store.set_meta(f"repair:{self._target.name}", str(int(wanted)))
+
+    def failed(self, error: VaultdError) -> None:
+        """Note a failure: the alert, and when to try again."""
+        flowed = self._flowed_at is not None and time.monotonic() - self._flowed_at < FLAPPING_SECONDS
+        flowed = flowed and isinstance(error, UnreachableError)
+        self.failures = 1 if flowed else self.failures + 1
+        self._prepared = False
+        self._store.set_meta(f"locks:{self._target.name}", "1")  # whatever ran, it may have died with its lock
+        # A line that breaks again and again is no dead target: each try gets somewhere, and the next break is near.
+        self.retry_at = time.monotonic() + (BROKEN_WAIT if flowed else failure.wait_after(self.failures))
+        code = failure.alert_of(error)
+        detail = {"error": error.why or error.what, "hint": error.hint}
+        if isinstance(error, LockedError):
+            detail["owner"] = error.owner or _("another run")
+        if self._store.alerts.raise_(code, target=self._target.name, detail=detail):
+            log.warning("target %s: %s", self._target.name, error)
+
+    def succeeded(self) -> None:
+        """A run went well: the target's alerts are over."""
+        self._answers(failure.CLEARED_BY_SUCCESS)
+
+    def _answers(self, codes: tuple[str, ...]) -> None:
+        if self.failures:
+            log.info("target %s answers again", self._target.name)
+        self.failures, self.retry_at = 0, 0.0
+        for code in codes:
+            self._store.alerts.clear(code, target=self._target.name)
+
+    async def see_whether_it_is_over(self) -> None:
+        """Nothing is to be sent, and an alert says that the target cannot be used: without this it would stand until
+        the next change. Raises VaultdError when the target still cannot be used."""
+        standing = {alert.code for alert in self._store.alerts.list() if alert.target == self._target.name}
+        over = standing.intersection(failure.DISPROVED_BY_CONTACT)
+        if over:
+            await self.make_ready(again=True)
+            self._answers(tuple(over))
