@@ -31,6 +31,7 @@ from vaultd.store.alerts import Alert
 from vaultd.store.records import RunRow, SnapshotRow
 
 MIB = 1 << 20
+LOCK_NAME = 64  # hexadecimal digits
 PASSWORD = "one of all the tests\n"
 
 
@@ -141,8 +142,20 @@ class FaultSite(Site):
         until(sending, f"restic sends to {target}")
 
     def locks(self, target: str = "offsite") -> set[str]:
-        """The names of the lock files of a repository."""
-        return {path.name for path in (self.servers[target].root / "repo" / "locks").iterdir()}
+        """The locks in a repository, without what a killed restic was still writing (restic ignores that too)."""
+        found = {path.name for path in (self.servers[target].root / "repo" / "locks").iterdir()}
+        return {name for name in found if len(name) == LOCK_NAME}
+
+    def wait_quiet(self, target: str = "offsite") -> None:
+        """Wait until everything is protected and the first copy of the state too: restic does not run for a minute."""
+        self.wait_protected(target=target)
+
+        def copied() -> bool:
+            with contextlib.closing(self.store()) as store:
+                state, number = store.known("vault", "vaultd-state"), store.target_id(target)
+                return any(run.vault == state and run.state == "done" for run in store.runs(target=number))
+
+        until(copied, "the state is copied")
 
     def content(self, snapshot: str, target: str = "offsite", vault: str = "records") -> dict[bytes, str]:
         """As the site reads it, but once: a snapshot never changes."""
@@ -245,7 +258,7 @@ class Holder:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + 30
-        while not (new := {name for name in site.locks() - before if len(name) == 64}):
+        while not (new := site.locks() - before):
             assert self.process.poll() is None and time.monotonic() < deadline, "no lock was taken"
             time.sleep(0.002)
         self.process.send_signal(signal.SIGSTOP)

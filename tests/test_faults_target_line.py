@@ -70,6 +70,7 @@ def test_a_connection_that_hangs_without_closing_is_ended_by_our_own_watch_and_p
     site.assert_nothing_lost()
 
 
+@pytest.mark.soak  # 20 s of waiting for ServerAlive; tests/test_ssh.py has its settings
 def test_a_connection_that_hangs_is_ended_by_ssh_itself_where_the_watch_is_patient(site: FaultSite) -> None:
     site.host["stall_seconds"] = 600
     uploading(site)

@@ -25,7 +25,7 @@ def small(tmp_path: Path) -> Iterator[FaultSite]:
         try:
             site.ready()
             site.start()
-            site.wait_protected()
+            site.wait_quiet()
             yield site
         finally:
             site.close()  # before the file system goes

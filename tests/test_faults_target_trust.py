@@ -31,7 +31,7 @@ def working(site: FaultSite) -> FaultSite:
     """A site whose daemon has protected everything."""
     site.ready()
     site.start()
-    site.wait_protected()
+    site.wait_quiet()
     return site
 
 
