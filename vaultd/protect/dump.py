@@ -28,7 +28,8 @@ RETRY_SECONDS = 900.0
 
 def due_at(store: Store, vault: VaultRef, target: int, dump: DumpConfig) -> float:
     """When a dump is to be made next: seconds since 1970 by the clock, 0 when it was never made."""
-    return float(store.get_meta(_key(vault, target, dump)) or 0)
+    due = float(store.get_meta(_key(vault, target, dump)) or 0)
+    return 0.0 if due > time.time() + dump.every else due  # never so far ahead, unless the clock was set back
 
 
 def _key(vault: VaultRef, target: int, dump: DumpConfig) -> str:
@@ -71,12 +72,13 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
     finally:
         result_file.unlink(missing_ok=True)
     size = int(counted["bytes"])
+    moment = moment if forced is not None or result.began is None else result.began
     acknowledgement = Acknowledgement(
         run, result.snapshot_id, target.id, vault.id, SnapshotKind.DUMP, moment, 1, size, 0,
         dump=dump.name, digest=bytes.fromhex(str(counted["sha256"])),
     )  # fmt: skip
     custody.record(store, acknowledgement)
-    store.set_meta("last_time", str(moment))
+    store.note_time(moment)
     store.set_meta(_key(vault, target.id, dump), str(time.time() + dump.every))
     seconds = time.monotonic() - begun
     store.end_run(run, "done", seconds, files=1, total=size, sent=result.data_added_packed)

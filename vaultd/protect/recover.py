@@ -128,8 +128,7 @@ def _note_unclaimed(store: Store, target: TargetRef, listed: list[StoredSnapshot
     """Snapshots that restic finished but nobody acknowledged: their change sets run again, they stay as they are."""
     store.raise_order(max((snapshot.order for snapshot in listed), default=0))
     newest = max((snapshot.time for snapshot in listed if snapshot.host == host), default=0)
-    if newest > int(store.get_meta("last_time") or 0):
-        store.set_meta("last_time", str(newest))
+    store.note_time(newest)
     for snapshot in listed:
         if store.mark_unclaimed(snapshot.change_set):
             log.info("target %s: snapshot %s was never acknowledged", target.name, snapshot.id[:8])

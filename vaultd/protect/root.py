@@ -38,6 +38,22 @@ def check_root(store: Store, vault: VaultRef) -> RootState:
     return RootState(_mount_is_missing(store, vault, known, found))
 
 
+def mount_gone(vault: VaultRef) -> RootError:
+    """No full snapshot is exact now; the alert stands already."""
+    return RootError(
+        _("no full snapshot is made of vault {vault}").format(vault=vault.name),
+        _("a file system that was mounted in it is gone"),
+        _("mount it again; if it is meant: vaultd backup {vault} --accept-empty").format(vault=vault.name),
+    )
+
+
+def check_after(store: Store, vault: VaultRef, *, full: bool) -> None:
+    """Check again when restic has ended: had a disk gone meanwhile, all of it would look deleted, and a full snapshot
+    would not be exact. Raises RootError: nothing may be acknowledged."""
+    if check_root(store, vault).withhold_full and full:
+        raise mount_gone(vault)
+
+
 def root_lost(store: Store, vault: VaultRef) -> RootError:
     """The folder went while it was scanned: the error to raise, its alert raised."""
     try:

@@ -57,8 +57,8 @@ class Schedule:
         self._state_copy = state
 
     def choose(self, now: float, *, shaky: bool) -> Round:
-        """The next run by priority, or how long to wait. Reads the store only."""
-        soonest = now + IDLE_SECONDS
+        """The next run by priority, or how long to wait."""
+        soonest, content = now + IDLE_SECONDS, False
         for series in self.series.values():
             found = self._due(series, now, shaky)
             if found is None:
@@ -66,7 +66,8 @@ class Schedule:
             if found.at <= now:
                 return found
             soonest = min(soonest, found.at)
-        return self._due_dump(now) or self._due_state(now) or Round(soonest)
+            content = content or found.series is not None
+        return self._due_dump(now) or self._due_state(now, content) or Round(soonest)
 
     def _due_dump(self, now: float) -> Round | None:
         """A dump whose time has come; it waits for the vault's first full snapshot, to which it is tied."""
@@ -78,7 +79,10 @@ class Schedule:
                     return Round(now, series, SnapshotKind.DUMP, dump=wanted)
         return None
 
-    def _due_state(self, now: float) -> Round | None:
+    def _due_state(self, now: float, content: bool) -> Round | None:
+        """A copy of our own state. ``content``: something is due in a moment and would have to wait for it."""
+        if content and not self._state_copy.overdue(now):
+            return None
         newest = self.context.store.newest_snapshot(self.target.id)
         return Round(now, state=newest) if newest and self._state_copy.due(now, newest) else None
 

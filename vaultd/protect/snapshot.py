@@ -19,6 +19,7 @@ from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
 from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.refs import Context, TargetRef, VaultRef
+from vaultd.protect.root import check_after
 from vaultd.restic import commands
 from vaultd.restic.commands import BackupResult
 from vaultd.restic.process import boot_id
@@ -63,8 +64,9 @@ def monotone_time(store: Store) -> tuple[int, datetime | None]:
     """The time for a new snapshot, in nanoseconds, and what to tell restic (None: its own clock is fine).
 
     A clock that was set back must not make a younger snapshot look older: it then gets the second after the last one's.
+    What was told goes to ``Store.note_time`` once it is a snapshot's; where nothing was told, when restic began does.
     """
-    last, now = int(store.get_meta("last_time") or 0), time.time_ns()
+    last, now = store.last_time(), time.time_ns()
     if now > last:
         return now, None
     forced = (last // 1_000_000_000 + 1) * 1_000_000_000
@@ -99,6 +101,8 @@ async def make(
             connections=line.connections, pack_size=line.pack_size,
         )  # fmt: skip
         hashed = await hashing
+        await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
+        moment = moment if forced is not None or result.began is None else result.began
         previous = None if parent is None else parent.snapshot
         done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, hashed, previous)
     except BaseException as error:
@@ -166,7 +170,7 @@ async def _acknowledge(
         settled_all=settled_all,
     )  # fmt: skip
     await asyncio.to_thread(custody.record, store, acknowledgement)
-    store.set_meta("last_time", str(moment))
+    store.note_time(moment)
     return Done(
         run, snapshot, kind, result.files_total, result.bytes_total, result.data_added_packed, result.finished.duration,
         changes.upto, len(judged.bound), len(judged.unread), len(judged.retry) - len(judged.unread) - len(moving),

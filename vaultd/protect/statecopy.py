@@ -19,6 +19,7 @@ from vaultd.restic.tags import new_change_set, tags_of
 
 VAULT = "vaultd-state"
 SHORTEST_SECONDS = 60.0
+LONGEST_WAIT = 600.0
 SHARE = 20.0
 """The next copy waits this many times as long as the last one took."""
 
@@ -37,6 +38,10 @@ class StateCopy:
         time."""
         return number > self._number and now >= self._due
 
+    def overdue(self, now: float) -> bool:
+        """Whether it has been put off long enough for others."""
+        return now >= self._due + LONGEST_WAIT
+
     async def make(self, number: int) -> None:
         """Copy the state. Raises VaultdError when the target fails."""
         store, config = self._context.store, self._context.config
@@ -50,12 +55,13 @@ class StateCopy:
         store.begin_run(run, self._target.id, store.vault_id(VAULT), SnapshotKind.FULL)
         state = "failed"
         try:
-            _moment, forced = monotone_time(store)
-            await commands.backup(
+            moment, forced = monotone_time(store)
+            result = await commands.backup(
                 self._target.repository, roots=[root], host=config.host.name, time=forced,
                 tags=tags_of(VAULT, SnapshotKind.FULL, run, root), stall=config.host.stall_seconds, marker=run,
                 started=partial(record_process, store, run),
             )  # fmt: skip
+            store.note_time(moment if forced is not None or result.began is None else result.began)
             state = "done"
         finally:
             seconds = time.monotonic() - begun

@@ -12,7 +12,6 @@ from functools import partial
 
 from vaultd.config.model import DumpConfig
 from vaultd.errors import ResticError, RootError, TargetFullError, UnreachableError, VaultdError
-from vaultd.i18n import _
 from vaultd.model import SnapshotKind
 from vaultd.protect import changeset, dump
 from vaultd.protect.alarm import check_mass_change, note_exceptions
@@ -21,7 +20,7 @@ from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.cost import EXPRESS_FILES, rest_after
 from vaultd.protect.health import Health, Prepare
 from vaultd.protect.refs import Context, TargetRef, VaultRef
-from vaultd.protect.root import check_root
+from vaultd.protect.root import check_root, mount_gone
 from vaultd.protect.schedule import IDLE_SECONDS, Round, Schedule, Series
 from vaultd.protect.snapshot import SHAKY, Done, make
 from vaultd.protect.statecopy import StateCopy
@@ -123,10 +122,10 @@ class Worker:
             return await self._dump(series, chosen.dump)
         try:
             changes, kind = await self._take(series, chosen, all_due=False)
+            return await self._run(series, kind, changes)
         except RootError:  # this vault only; the alert stands already
             series.rest_until = time.monotonic() + IDLE_SECONDS
             return None
-        return await self._run(series, kind, changes)
 
     async def _dump(self, series: Series, wanted: DumpConfig) -> Done | None:
         await self.health.make_ready()
@@ -184,8 +183,9 @@ class Worker:
             self.context.store.accept(series.vault.id, False)  # an emptied folder was meant once, not for ever
         series.cost.learn(full=kind is SnapshotKind.FULL, seconds=seconds, sent=done.sent)
         if not self.schedule.first_protection(series):
-            share = self.schedule.spent.share_with(seconds)
-            series.rest_until = time.monotonic() + rest_after(seconds, share, series.vault.config.objective)
+            # After a full one, too, content waits only as long as the express snapshot that it needs is worth.
+            share, content = self.schedule.spent.share_with(seconds), min(seconds, series.cost.expected_express(0))
+            series.rest_until = time.monotonic() + rest_after(content, share, series.vault.config.objective)
         self.health.succeeded()
         await asyncio.to_thread(note_exceptions, self.context.store, series.vault, self.target)
         return done
@@ -210,13 +210,7 @@ class Worker:
                     exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
                     done = await self._run(series, kind, changes)
                 if done is None and todo.kind is SnapshotKind.FULL and kind is SnapshotKind.EXPRESS:
-                    raise RootError(
-                        _("no full snapshot is made of vault {vault}").format(vault=series.vault.name),
-                        _("a file system that was mounted in it is gone"),
-                        _("mount it again; if it is meant: vaultd backup {vault} --accept-empty").format(
-                            vault=series.vault.name
-                        ),
-                    )
+                    raise mount_gone(series.vault)
                 if done is None:
                     exact = False
                     await asyncio.sleep(0.2)
