@@ -17,6 +17,7 @@ from vaultd import memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
 from vaultd.daemon.assembly import Assembly, assemble
+from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.watching import VaultWatch
@@ -84,15 +85,12 @@ def _toucher(assembly: Assembly) -> Callable[[int, bool], None]:
 
 async def _check_clock_and_age(assembly: Assembly) -> None:
     """Raise what silence would hide: vaults that are overdue, a clock that was set back."""
-    last = time.time_ns()
+    clock = ClockCheck(assembly.store)
     for tick in itertools.count():
+        await asyncio.to_thread(clock.look)
         await asyncio.sleep(OVERDUE_SECONDS)
         if tick % TRIM_TICKS == 0:
             await asyncio.to_thread(memory.give_back)
-        now = time.time_ns()
-        if now < last - 1_000_000_000:
-            assembly.store.alerts.raise_("clock-backwards", detail={"seconds": (last - now) / 1e9})
-        last = now
         for vault in assembly.vaults.values():
             for worker in assembly.workers.values():
                 if vault.id in worker.schedule.series:

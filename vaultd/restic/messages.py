@@ -47,6 +47,7 @@ class Summary(_Message):
     data_added_packed: int = 0
     total_files_processed: int = 0
     total_bytes_processed: int = 0
+    backup_start: str = ""
     total_files: int = 0
     files_restored: int = 0
     files_skipped: int = 0

@@ -367,6 +367,26 @@ class Store:
         names = dict(self._db.execute("SELECT id, name FROM target").fetchall())
         return [names[number] for number in numbers if number in names]
 
+    def note_time(self, moment: int) -> None:
+        """A snapshot has this time (nanoseconds since 1970): younger ones must have a later one."""
+        with self.database.write():
+            if moment > self.last_time():
+                self.set_meta("last_time", str(moment))
+
+    def last_time(self) -> int:
+        """The latest time that any snapshot has got, 0 when there is none."""
+        return int(self.get_meta("last_time") or 0)
+
+    def clock_was_set_back(self, now: int) -> int:
+        """Nothing may wait for a moment, or be as young as one, that the clock will only come to again. Returns how
+        many paths were concerned."""
+        with self.database.write() as db:
+            return db.execute(
+                "UPDATE pending SET not_before=min(not_before, ?1), since=min(since, ?1),"
+                " unsafe_since=min(unsafe_since, ?1) WHERE not_before>?1 OR since>?1 OR unsafe_since>?1",
+                (now,),
+            ).rowcount
+
     def raise_order(self, minimum: int) -> None:
         """Make the next running number larger than one that was met in a repository."""
         if self.get_order() < minimum:
@@ -383,7 +403,8 @@ class Store:
         """
         row = self._db.execute(
             "SELECT count(*) FROM run WHERE pid=? AND state<>'running'"
-            " AND started-?<=? AND (finished IS NULL OR ?<=finished+?)",
+            # the clock may have been set back before it was found to be over
+            " AND started-?<=? AND (finished IS NULL OR ?<=max(started, finished)+?)",
             (pid, LOCK_SLACK_NS, lock_time, lock_time, LOCK_SLACK_NS),
         ).fetchone()
         return bool(row[0])

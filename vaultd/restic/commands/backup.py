@@ -26,7 +26,7 @@ from vaultd.errors import ResticError, RootError
 from vaultd.i18n import _
 from vaultd.names import replaced
 from vaultd.restic import messages
-from vaultd.restic.commands.common import WAIT_FOR_LOCK, literal
+from vaultd.restic.commands.common import WAIT_FOR_LOCK, literal, nanoseconds
 from vaultd.restic.exit import DONE, UNREAD, error_of
 from vaultd.restic.process import Finished, Repository, Started, run
 
@@ -49,7 +49,9 @@ class BackupError:
 @dataclass(frozen=True, slots=True)
 class BackupResult:
     """What a backup has stored. ``snapshot_id`` is None when no snapshot was made: nothing had changed (and
-    ``skip_if_unchanged``), every listed file is missing, or ``dry``. Exit 3 is a result with ``errors``."""
+    ``skip_if_unchanged``), every listed file is missing, or ``dry``. Exit 3 is a result with ``errors``. ``began``
+    (nanoseconds since 1970): when restic began, by its clock; the snapshot has just this time unless it was given one.
+    """
 
     snapshot_id: str | None
     parent: str | None
@@ -61,6 +63,7 @@ class BackupResult:
     data_added_packed: int
     errors: list[BackupError]
     finished: Finished
+    began: int | None = None
 
 
 async def backup(
@@ -225,4 +228,5 @@ class _Heard:
         return BackupResult(
             said.snapshot_id or None, parent, said.files_new, said.files_changed, said.total_files_processed,
             said.total_bytes_processed, said.data_added, said.data_added_packed, self.errors, finished,
+            nanoseconds(said.backup_start) if said.backup_start else None,
         )  # fmt: skip
