@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
-import stat
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +30,7 @@ needs_user = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def bare_site(folder: Path, **vault: object) -> Iterator[tuple[FaultSite, Path]]:
+def bare_site(folder: Path, **vault: Any) -> Iterator[tuple[FaultSite, Path]]:
     """A site with the target "offsite" and the empty vault "records", ready; taken down whatever happens."""
     site = FaultSite(folder)
     try:
@@ -89,13 +89,13 @@ def restored_by_hand(
             site.restic("restore", snapshot, "--target", to, "--quiet")
             return describe(Path(to) / root.relative_to("/"))
         site.restic("restore", f"{snapshot}:{root}", "--target", to, "--quiet")
-        return {path: entry for path, entry in describe(to).items() if path}
+        return {path: entry for path, entry in describe(Path(to)).items() if path}
 
 
 def assert_exact(site: FaultSite, vault: str = "records", *, long: bool = False) -> None:
     """The newest full snapshot, restored by restic alone, is the vault as it is: content and all of its metadata."""
     newest = site.snapshots("offsite", vault, "full")[-1]
-    expected = {path: entry for path, entry in describe(site.vaults[vault]["path"]).items() if path or not long}
+    expected = {path: entry for path, entry in describe(Path(site.vaults[vault]["path"])).items() if path or not long}
     found = restored_by_hand(site, newest["id"], vault, long=long)
     assert [str(one) for one in differences(expected, found)] == []
 
@@ -132,13 +132,6 @@ def next_full(site: FaultSite, known: int, what: str) -> None:
 def fulls(site: FaultSite, vault: str = "records") -> list[str]:
     """The full snapshots on record, oldest first."""
     return [row.snapshot for row in site.snapshots_on_record() if row.kind == "full"]
-
-
-def set_mode(path: Path, mode: int) -> Callable[[], None]:
-    """chmod, and what undoes it."""
-    before = stat.S_IMODE(path.stat().st_mode)
-    path.chmod(mode)
-    return lambda: path.chmod(before)
 
 
 @contextlib.contextmanager

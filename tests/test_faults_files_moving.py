@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ MIB = 1 << 20
 
 
 def test_a_file_that_vanishes_between_hash_and_backup_is_no_version_and_no_damage(tmp_path: Path):
-    """It is hashed, then gone before restic reads: no hash may be recorded; "deleted" only when it was in a snapshot."""
+    """It is hashed, then gone before restic reads: no hash may be recorded; "deleted" only once it was stored."""
     with bare_site(tmp_path) as (site, vault):
         for name in ("stays", "vanishes", "folder/vanishes too"):
             write(vault / name, name)
@@ -50,8 +51,7 @@ def test_the_recorded_hash_of_a_file_rewritten_meanwhile_is_that_of_what_is_stor
                 stream.write(os.urandom(MIB))
         stamp = vault / "stamp"
         write(stamp, "times of this file")
-        for name in ("times",):
-            os.utime(vault / name, ns=(10**18, 10**18))
+        os.utime(vault / "times", ns=(10**18, 10**18))
         hooks(
             site,
             before=f"sleep 0.5; cd '{vault}'; printf 'other content  ' > before;"
@@ -97,7 +97,7 @@ def test_a_file_that_grows_all_the_time_is_in_motion_protected_and_not_red_for_e
         assert states == {"in-motion"}
         os.close(handle)
         recorded = [version.recorded / 1e9 for version in versions(site, b"log")]
-        gaps = [later - earlier for earlier, later in zip(recorded, recorded[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(recorded)]
         assert all(gap >= objective for gap in gaps), gaps
         site.wait_protected()
         assert site.alert("in-motion") is None

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.faulting import FaultSite
-from tests.filefaults import bare_site, deletions, fulls, versions
+from tests.filefaults import bare_site, deletions, fulls, hooks, no_hooks, versions
 from tests.mounting import mounted, needs_mounts, unmount
 from tests.restoring import write
 from tests.site import until
@@ -76,12 +76,52 @@ def test_a_mount_inside_a_vault_that_is_gone_holds_back_full_snapshots_and_delet
 
 
 @needs_mounts
+def test_a_disk_that_goes_while_restic_runs_is_nothing_acknowledged_and_nothing_deleted(tmp_path: Path):
+    """A mount inside the vault, and the vault itself, unmounted between the look at the files and restic's."""
+    disk = tmp_path / "disk"
+    for number in range(5):
+        write(disk / "folder" / f"{number}", f"first {number}")
+    (tmp_path / "vault").mkdir()
+    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
+        write(vault / "beside", "beside")
+        (vault / "mount").mkdir()
+        with mounted(vault / "mount", "--bind", str(disk)):
+            site.backup(full=True)
+            for path in (disk / "folder").iterdir():
+                path.write_text("changed")
+            hooks(site, before=f"umount '{vault}/mount'")
+            (outcome,) = site.backup(full=True)
+            no_hooks(site)
+            assert outcome.error is not None and outcome.error["code"] == "root"
+            assert "mount-missing" in site.alerts() and len(fulls(site)) == 1
+            assert deletions(site) == set()
+            with mounted(vault / "mount", "--bind", str(disk)):
+                (outcome,) = site.backup(full=True)
+                assert outcome.error is None and deletions(site) == set()
+                assert site.assert_hashes_true() == 11
+                site.assert_restorable()
+        with mounted(vault, "--bind", str(disk)):
+            site.backup(full=True, accept_empty=True)
+            gone, made = deletions(site), len(fulls(site))
+            write(disk / "folder" / "new", "new")
+            hooks(site, before=f"umount '{vault}'")
+            (outcome,) = site.backup(full=True)
+            no_hooks(site)
+            assert outcome.error is not None and outcome.error["code"] == "root"
+            assert (deletions(site), len(fulls(site))) == (gone, made)
+            with mounted(vault, "--bind", str(disk)):
+                (outcome,) = site.backup(full=True)
+                assert outcome.error is None and deletions(site) == gone
+                site.assert_restorable()
+
+
+@needs_mounts
 def test_an_unmounted_vault_is_an_alert_and_no_snapshot_and_so_is_another_file_system_there(tmp_path: Path):
     disk, other = tmp_path / "disk", tmp_path / "other"
     write(disk / "a", "a")
     write(other / "b", "b")
     (tmp_path / "vault").mkdir()
-    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
+    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):  # noqa: SIM117
         with mounted(vault, "--bind", str(disk)):
             site.start()
             site.wait_protected()
