@@ -85,7 +85,7 @@ def test_the_exclusive_lock_of_our_own_dead_repair_is_lifted(site: FaultSite) ->
     site.write()
     site.start()
     until(stopped.exists, "the repair runs")
-    until(lambda: [p for p in site.restic_processes() if p.status() == psutil.STATUS_STOPPED], "it holds its lock")
+    until(lambda: any(is_stopped(process) for process in site.restic_processes()), "it holds its lock")
     site.kill()
     for process in site.leftovers():
         process.kill()
@@ -95,6 +95,13 @@ def test_the_exclusive_lock_of_our_own_dead_repair_is_lifted(site: FaultSite) ->
     site.start()
     site.wait_protected()
     site.assert_nothing_lost()
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:  # another, short one
+        return False
 
 
 def respected(site: FaultSite, held: Holder) -> None:
