@@ -36,11 +36,22 @@ def _vaults(config: Config) -> Iterator[Finding]:
     for vault in config.vault:
         if not vault.path.is_dir():
             continue  # check_folders has said so
-        if os.access(vault.path, os.R_OK | os.X_OK):
+        if _opens(vault.path):
             yield Finding(FINE, f"vault {vault.name}", _("vault {name} can be read").format(name=vault.name))
         else:
             text = _("vault {name}: {path} cannot be read").format(name=vault.name, path=display(vault.path))
             yield Finding(FAULT, f"vault {vault.name}", text, _("run the daemon as root, or give it the right to read"))
+
+
+def _opens(path: Path) -> bool:
+    """Whether it can be read, by trying: access(2) does not know of the capability that the daemon's unit has."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        if path.is_dir():
+            os.listdir(path)
+    except OSError:
+        return False
+    return True
 
 
 def _secret(path: Path, subject: str, *, writable_only: bool = False) -> Iterator[Finding]:
@@ -60,7 +71,7 @@ def _secret(path: Path, subject: str, *, writable_only: bool = False) -> Iterato
     elif found.st_uid not in (0, os.geteuid()):
         text = _("{path} belongs to user {uid}, who can change it").format(path=display(path), uid=found.st_uid)
         yield Finding(FAULT, subject, text, f"chown root {display(path)}")
-    elif not os.access(path, os.R_OK):
+    elif not _opens(path):
         yield Finding(
             FAULT, subject, _("{path} cannot be read").format(path=display(path)), f"chmod u+r {display(path)}"
         )

@@ -125,7 +125,7 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         _Case(
             TargetFullError,
             N_("the target is full"),
-            N_("free space there (`vaultd target check` shows how much), or apply retention: `vaultd forget`"),
+            N_("make room there: `vaultd target check` shows how much is free"),
         ),
     ),
     (
