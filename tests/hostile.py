@@ -143,9 +143,9 @@ def _lives(process: psutil.Process) -> bool:
 
 
 @contextlib.contextmanager
-def hostile_site(folder: Path) -> Iterator[HostileSite]:
+def hostile_site(folder: Path, kind: type[HostileSite] = HostileSite) -> Iterator[HostileSite]:
     """A site with the target "offsite"; taken down whatever happens."""
-    site = HostileSite(folder)
+    site = kind(folder)
     mark = folder / "python-path"
     mark.mkdir()
     before = os.environ.get("PYTHONPATH")
