@@ -70,6 +70,7 @@ async def _main(config: Config) -> None:
                 for task in tasks:
                     task.cancel()
                 results = await asyncio.gather(*tasks, return_exceptions=True)
+                await service.end_jobs()
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result  # a part that ends by itself is a fault: systemd starts us again

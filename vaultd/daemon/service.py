@@ -94,6 +94,12 @@ class DaemonService:
         log.info("backup %s asked for by %s", job.id, request.who)
         return job
 
+    async def end_jobs(self) -> None:
+        """End the backups in motion, as long as the store is open for what they write at their end."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _carry_out(self, job: Job, vaults: list[VaultRef], request: BackupRequest) -> None:
         ticker = asyncio.create_task(self._tick(job))
         try:
