@@ -14,7 +14,7 @@ from vaultd.control.service import BackupRequest, Job
 from vaultd.daemon.assembly import Assembly
 from vaultd.daemon.backup import backup, chosen, state_of
 from vaultd.daemon.watching import VaultWatch, scan_vault
-from vaultd.errors import BusyError, VaultdError
+from vaultd.errors import BusyError, NotRunningError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.protect.refs import VaultRef
@@ -109,6 +109,13 @@ class DaemonService:
             job.end(state_of(outcomes), time.time_ns(), outcomes)
         except VaultdError as error:
             job.end("failed", time.time_ns(), error=error.as_json())
+        except asyncio.CancelledError:
+            ended = NotRunningError(
+                _("the daemon ended while it was working"), "",
+                _("what is not off-site yet stays pending; start the daemon, or run the command again"),
+            )  # fmt: skip
+            job.end("failed", time.time_ns(), error=ended.as_json())
+            raise
         finally:
             ticker.cancel()
             if job.state == "running":
