@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench import trees
 from tests.bench.ground import Ground
+from vaultd.store.schema import MIGRATIONS
 
 EACH = 100
 
@@ -66,8 +67,9 @@ class Bench:
             found = self._grounds[name]
             found.stop()
             return found
-        folder, mark = self.folder / f"{name}-{self.scale:g}", self.folder / f"{name}-{self.scale:g}" / "seeded"
-        if not mark.exists():
+        folder = self.folder / f"{name}-{self.scale:g}"
+        mark = folder / "seeded"
+        if not mark.exists() or mark.read_text() != repr(MIGRATIONS):  # tables of another day cannot be used
             shutil.rmtree(folder, ignore_errors=True)
         ground = Ground(folder)
         self._grounds[name] = ground
@@ -77,7 +79,7 @@ class Bench:
             make(ground.vault)
             self.tell(f"{name}: tree made in {time.monotonic() - begun:.0f} s")
             self._seed(name, ground)
-            mark.touch()
+            mark.write_text(repr(MIGRATIONS))
         return ground
 
     def _seed(self, name: str, ground: Ground) -> None:
