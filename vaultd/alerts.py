@@ -114,6 +114,10 @@ KINDS: dict[str, Kind] = {
         _W, N_("the repository at target {target} is locked by {owner}"),
         N_("wait for it to end; only a lock of our own dead run is lifted by vaultd"),
     ),
+    "snapshots-missing": Kind(
+        _C, N_("{snapshots} snapshots of vault {vault} are gone from target {target}: it is protected there anew"),
+        N_("find out who removed them; then: vaultd alert ack NUMBER"),
+    ),
     "repository-damaged": Kind(
         _C, N_("the repository at target {target} is damaged: {error}"),
         N_("keep the other targets, and see docs/repository.md"),

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from vaultd import memory
 from vaultd.config.model import Config
@@ -19,9 +19,12 @@ from vaultd.control.server import serve
 from vaultd.daemon.assembly import Assembly, assemble
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
+from vaultd.daemon.room import RoomCheck
 from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.watching import VaultWatch
+from vaultd.errors import StateError
 from vaultd.protect.alarm import check_overdue
+from vaultd.protect.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ async def _main(config: Config) -> None:
         for vault in assembly.vaults.values():
             for worker in assembly.workers.values():
                 worker.wait_for_scan(vault.id)
+        for worker in assembly.workers.values():
+            worker.health.on_return = _scanner_of(worker, watches.values())
         service = DaemonService(assembly, watches, board, started)
         async with serve(service, config.control.socket, config.control.group):
             tasks = [
@@ -84,11 +89,24 @@ def _toucher(assembly: Assembly) -> Callable[[int, bool], None]:
     return touched
 
 
+def _scanner_of(worker: Worker, watches: Iterable[VaultWatch]) -> Callable[[], None]:
+    """When a target returns, its vaults are scanned: what no watcher saw meanwhile is not left to the next hour."""
+    own = [watch for watch in watches if watch.vault.id in worker.schedule.series]
+
+    def returned() -> None:
+        for watch in own:
+            watch.ask_for_scan()
+
+    return returned
+
+
 async def _check_clock_and_age(assembly: Assembly) -> None:
     """Raise what silence would hide: vaults that are overdue, a clock that was set back."""
-    clock = ClockCheck(assembly.store)
+    clock, room = ClockCheck(assembly.store), RoomCheck(assembly.store, assembly.context.config.host.state)
     for tick in itertools.count():
-        await asyncio.to_thread(clock.look)
+        with contextlib.suppress(StateError):  # what cannot be written has an alert
+            await asyncio.to_thread(room.look)
+            await asyncio.to_thread(clock.look)
         await asyncio.sleep(OVERDUE_SECONDS)
         if tick % TRIM_TICKS == 0:
             await asyncio.to_thread(memory.give_back)

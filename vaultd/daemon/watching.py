@@ -46,7 +46,7 @@ class VaultWatch:
         self._rescan = asyncio.Event()
         self._scanning = asyncio.Lock()
         self._watcher: HintSource | None = None
-        self._intake = Intake(context.store, vault, self._from_thread, self._ask_for_scan)
+        self._intake = Intake(context.store, vault, self._from_thread, self.ask_for_scan)
         self._last_scan = 0.0
         self._counting = threading.Lock()
         self._asked = 1  # how often a scan was asked for: the first is that of the start
@@ -59,7 +59,8 @@ class VaultWatch:
     def _from_thread(self, vault: int) -> None:
         self._loop.call_soon_threadsafe(self._touched, vault, False)
 
-    def _ask_for_scan(self) -> None:
+    def ask_for_scan(self) -> None:
+        """Have everything looked at again, soon."""
         """From any thread."""
         with self._counting:
             self._asked += 1
@@ -85,7 +86,7 @@ class VaultWatch:
                     else:
                         detail = {"error": error.why or error.what}
                         self.context.store.alerts.raise_("watch-dead", vault=self.vault.name, detail=detail)
-                    self._ask_for_scan()
+                    self.ask_for_scan()
                     await self._stop_watcher()
                     await asyncio.sleep(ROOT_SECONDS)
         finally:
@@ -107,7 +108,7 @@ class VaultWatch:
                     await self._rescan.wait()
             state = await asyncio.to_thread(check_root, self.context.store, self.vault)
             if self._withheld and not state.withhold_full:  # a mount is back: what it hid was not looked at
-                self._ask_for_scan()
+                self.ask_for_scan()
             self._withheld = state.withhold_full
             if self._watcher is None or not self._watcher.alive():
                 await self._restart_watcher()
@@ -175,7 +176,7 @@ class VaultWatch:
     async def _restart_watcher(self) -> None:
         await self._stop_watcher()
         await self._ensure_watcher()
-        self._ask_for_scan()
+        self.ask_for_scan()
 
     def _fault(self, fault: Fault) -> None:
         """Called in the watcher's thread."""
@@ -183,11 +184,16 @@ class VaultWatch:
         if fault in code:
             self.context.store.alerts.raise_(code[fault], vault=self.vault.name)
         if not self._rewatching or fault not in (Fault.WATCH_LIMIT, Fault.UNWATCHED):  # a scan follows that anyway
-            self._ask_for_scan()
+            self.ask_for_scan()
 
     async def _check_canary(self, watcher: HintSource) -> None:
         alerts = self.context.store.alerts
-        if await watcher.hears(CANARY_TIMEOUT):
+        try:
+            heard = await watcher.hears(CANARY_TIMEOUT)
+        except OSError as error:  # a full disk: nothing is proved, neither way
+            log.warning("vault %s: the canary cannot be written: %s", self.vault.name, error)
+            return
+        if heard:
             alerts.clear("watch-dead", vault=self.vault.name)
             return
         alerts.raise_("watch-dead", vault=self.vault.name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 
-from vaultd.errors import LockedError, UnreachableError, VaultdError
+from vaultd.errors import LockedError, StateError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.protect import failure
 from vaultd.protect.refs import TargetRef
@@ -30,12 +31,16 @@ FLAPPING_SECONDS = 120.0
 
 BROKEN_WAIT = 1.0
 
+RETURN_SECONDS = 300.0
+"""The vaults are scanned when a target returns, but not more often than this: the line may break again and again."""
+
 Prepare = Callable[[TargetRef, bool], object]
 """Looks at a target before the first run (locks, repository id, the unacknowledged); True: repair the index too."""
 
 
 class Health:
-    """One target's. ``retry_at``: monotonic seconds before which it is left alone after a failure."""
+    """One target's. ``retry_at``: monotonic seconds before which it is left alone after a failure. ``on_return`` is
+    called when it answers again after one."""
 
     def __init__(self, store: Store, target: TargetRef, prepare: Prepare) -> None:
         self.failures = 0
@@ -47,6 +52,8 @@ class Health:
         self._repair = bool(int(store.get_meta(f"repair:{target.name}") or 0))
         self._broke_at: float | None = None
         self._flowed_at: float | None = None
+        self._returned_at: float | None = None
+        self.on_return: Callable[[], None] | None = None
 
     def line(self) -> Line:
         """How carefully to use the line now."""
@@ -65,7 +72,7 @@ class Health:
 
     def note_broken(self, total: int, error: BaseException, seconds: float) -> None:
         """A run that was to send ``total`` bytes broke off after so many seconds."""
-        self._store.set_meta(f"locks:{self._target.name}", "1")
+        self._note("locks", "1")
         if isinstance(error, UnreachableError):
             self._broke_at = time.monotonic()
             if seconds >= FLOWING_SECONDS:
@@ -76,7 +83,11 @@ class Health:
     def _set_repair(self, wanted: bool) -> None:
         if wanted != self._repair:
             self._repair = wanted
-            self._store.set_meta(f"repair:{self._target.name}", str(int(wanted)))
+            self._note("repair", str(int(wanted)))
+
+    def _note(self, key: str, value: str) -> None:
+        with contextlib.suppress(StateError):  # a full disk must not hide what went wrong before
+            self._store.set_meta(f"{key}:{self._target.name}", value)
 
     def failed(self, error: VaultdError) -> None:
         """Note a failure: the alert, and when to try again."""
@@ -84,9 +95,10 @@ class Health:
         flowed = flowed and isinstance(error, UnreachableError)
         self.failures = 1 if flowed else self.failures + 1
         self._prepared = False
-        self._store.set_meta(f"locks:{self._target.name}", "1")  # whatever ran, it may have died with its lock
+        self._note("locks", "1")  # whatever ran, it may have died with its lock
         # A line that breaks again and again is no dead target: each try gets somewhere, and the next break is near.
-        self.retry_at = time.monotonic() + (BROKEN_WAIT if flowed else failure.wait_after(self.failures))
+        wait = BROKEN_WAIT if flowed else failure.wait_after(self.failures)
+        self.retry_at = time.monotonic() + (min(wait, failure.STATE_WAIT) if isinstance(error, StateError) else wait)
         code = failure.alert_of(error)
         detail = {"error": error.why or error.what, "hint": error.hint}
         if isinstance(error, LockedError):
@@ -99,8 +111,12 @@ class Health:
         self._answers(failure.CLEARED_BY_SUCCESS)
 
     def _answers(self, codes: tuple[str, ...]) -> None:
+        now = time.monotonic()
         if self.failures:
             log.info("target %s answers again", self._target.name)
+            if self.on_return and (self._returned_at is None or now - self._returned_at > RETURN_SECONDS):
+                self._returned_at = now
+                self.on_return()
         self.failures, self.retry_at = 0, 0.0
         for code in codes:
             self._store.alerts.clear(code, target=self._target.name)

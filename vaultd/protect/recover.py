@@ -70,6 +70,7 @@ async def attach(context: Context, target: TargetRef, repair: bool, lift: Callab
         what = _("target {name} holds another repository than before").format(name=target.name)
         raise ForeignRepositoryError(what, why, hint.format(name=target.name))
     await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
+    await asyncio.to_thread(_note_missing, store, target, listed)
     # Not before that look, which takes no lock and a second or more: a server may still be carrying out what a run that
     # was killed had asked it for, and put its lock there after we looked for locks.
     key = f"locks:{target.name}"
@@ -122,6 +123,17 @@ def _refuse_foreign(context: Context, target: TargetRef, listed: list[StoredSnap
             _("it has snapshots of {hosts}, this host is {host}").format(hosts=", ".join(others), host=host),
             _("give each host a repository of its own, or set the name in [host] when this machine replaces that one"),
         )
+
+
+def _note_missing(store: Store, target: TargetRef, listed: list[StoredSnapshot]) -> None:
+    """Snapshots that were acknowledged and are gone: removed by hand, or the target is an older copy of itself. What
+    only they held is not off-site any more, whatever was said before."""
+    lost, names = store.note_missing(target.id, {snapshot.id for snapshot in listed}), store.vault_names()
+    for vault, count in lost.items():
+        log.error(
+            "target %s: %d snapshots of vault %s are gone; it is protected anew", target.name, count, names[vault]
+        )
+        store.alerts.raise_("snapshots-missing", vault=names[vault], target=target.name, detail={"snapshots": count})
 
 
 def _note_unclaimed(store: Store, target: TargetRef, listed: list[StoredSnapshot], host: str) -> None:

@@ -89,7 +89,8 @@ def runs(
 def last_snapshot(db: sqlite3.Connection, target: int, vault: int, kind: SnapshotKind) -> SnapshotRow | None:
     """The newest acknowledged snapshot of a kind."""
     row = db.execute(
-        f"SELECT {_SNAPSHOT} FROM snapshot WHERE target=? AND vault=? AND kind=? ORDER BY number DESC LIMIT 1",
+        f"SELECT {_SNAPSHOT} FROM snapshot WHERE target=? AND vault=? AND kind=?"
+        " AND missing IS NULL ORDER BY number DESC LIMIT 1",
         (target, vault, kind.value),
     ).fetchone()
     return None if row is None else SnapshotRow(*row)

@@ -66,7 +66,8 @@ MIGRATIONS: dict[int, str] = {
         acknowledged INTEGER NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
         versions_to INTEGER NOT NULL,    -- version records up to this number were known when it was acknowledged
         exceptions INTEGER NOT NULL DEFAULT 0, -- paths that are in it unread, unconfirmed or in motion
-        dump TEXT, digest BLOB
+        dump TEXT, digest BLOB,
+        missing INTEGER                  -- when it was found to be gone from the repository
     );
     CREATE INDEX snapshot_by_series ON snapshot(target, vault, kind, number);
 

@@ -189,7 +189,8 @@ class Store:
     def had_files(self, vault: int) -> bool:
         """Whether the newest full snapshot of a vault, or any express one while there is no full one, held files."""
         row = self._db.execute(
-            "SELECT files FROM snapshot WHERE vault=? AND kind<>'dump' ORDER BY kind='full' DESC, number DESC LIMIT 1",
+            "SELECT files FROM snapshot WHERE vault=? AND kind<>'dump' AND missing IS NULL"
+            " ORDER BY kind='full' DESC, number DESC LIMIT 1",
             (vault,),
         ).fetchone()
         return bool(row and row[0])
@@ -422,6 +423,40 @@ class Store:
         """The number of the newest acknowledged snapshot of any vault there, 0 when there is none."""
         row = self._db.execute("SELECT coalesce(max(number), 0) FROM snapshot WHERE target=?", (target,)).fetchone()
         return int(row[0])
+
+    def note_missing(self, target: int, there: set[str]) -> dict[int, int]:
+        """Compare what was acknowledged with the ids that a repository lists.
+
+        A vault whose newest full snapshot is gone, or an express one that is younger, is owed everything again. Returns
+        for each such vault how many of its snapshots are gone. Older ones may go: that is retention.
+        """
+        now, lost = time.time_ns(), dict[int, int]()
+        with self.database.write() as db:
+            rows = db.execute(
+                "SELECT number, snapshot, vault, kind FROM snapshot WHERE target=? AND kind<>'dump' AND missing IS NULL"
+                " ORDER BY number DESC",
+                (target,),
+            ).fetchall()
+            whole: set[int] = set()
+            gone = [(now, number) for number, snapshot, _vault, _kind in rows if snapshot not in there]
+            for _number, snapshot, vault, kind in rows:
+                if vault in whole:
+                    continue
+                if snapshot not in there:
+                    lost[vault] = 0
+                elif kind == SnapshotKind.FULL.value:
+                    whole.add(vault)
+            for _number, snapshot, vault, _kind in rows:
+                if vault in lost and snapshot not in there:
+                    lost[vault] += 1
+            db.executemany("UPDATE snapshot SET missing=? WHERE number=?", gone)
+            for vault in lost:
+                self.mark_all(target, vault)
+        return lost
+
+    def vault_names(self) -> dict[int, str]:
+        """The names of vaults by their numbers."""
+        return dict(self._db.execute("SELECT id, name FROM vault").fetchall())
 
     def snapshots(self, vault: int | None = None, limit: int = 10_000) -> list[SnapshotRow]:
         """Acknowledged snapshots, newest first."""
