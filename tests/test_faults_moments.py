@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import MIB, HostileSite, Writer, busy_helper, hostile_site, moment, seed
+from tests.mounting import mounted, needs_mounts
 from tests.site import until
 
 
@@ -185,3 +186,65 @@ def test_a_second_daemon_and_a_backup_without_the_socket_are_refused_and_the_fir
     site.wait_caught_up()
     assert_ended_in_order(site)
     site.assert_restorable()
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: int) -> Iterator[None]:
+    """An ext4 file system of so many bytes at a new folder."""
+    file = path.with_name("disk.ext4")
+    with file.open("wb") as stream:
+        stream.truncate(size)
+    made = subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(file)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"mkfs.ext4: {made.stderr.strip()}")
+    path.mkdir(mode=0o700)
+    with mounted(path, "-o", "loop", str(file)):
+        path.chmod(0o700)
+        yield
+
+
+def fill_up(folder: Path) -> Path:
+    """A file that takes all the room there is."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as stream:
+        for size in (1 << 20, 4096, 1):
+            with contextlib.suppress(OSError):
+                while stream.write(b"x" * size) == size:
+                    pass
+    return ballast
+
+
+@needs_mounts
+def test_a_full_disk_of_the_state_is_told_and_when_there_is_room_again_protection_goes_on(tmp_path: Path):
+    with small_disk(tmp_path / "state", 40 * MIB), hostile_site(tmp_path) as site:
+        vault = site.add_vault()
+        (vault / "first").write_text("first")
+        site.prepare()
+        site.start()
+        site.wait_caught_up()
+        ballast = fill_up(site.state)
+        for number in range(6000):
+            folder = vault / f"{number % 60}"
+            folder.mkdir(exist_ok=True)
+            (folder / f"{number} {'x' * 100}").write_bytes(b"%d" % number)
+        states: set[str] = set()
+
+        def told() -> bool:
+            found = site.status()
+            states.add(found["state"])
+            return bool({alert["code"] for alert in found["alerts"]} & {"state", "state-full"})
+
+        until(told, "the alert")
+        with contextlib.closing(site.store()) as store:
+            known = store.backlog(store.target_id("offsite"), store.vault_id("records")).owed
+        assert site.at()["state"] != "protected", known
+        assert site.daemon is not None and site.daemon.poll() is None
+        assert "target-full" not in {alert["code"] for alert in site.status()["alerts"]}
+        ballast.unlink()
+        site.wait_caught_up(seconds=150)
+        assert "protected" not in states
+        until(lambda: not site.alerts() & {"state", "state-full", "watch-dead"}, "the alerts are over")
+        assert_ended_in_order(site)
+        site.assert_restorable()
+        site.assert_records_true()
+        site.restic("check")

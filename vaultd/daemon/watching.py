@@ -17,6 +17,7 @@ from pathlib import Path
 from vaultd import files
 from vaultd.errors import RootError, VaultdError
 from vaultd.model import Progress
+from vaultd.protect import failure
 from vaultd.protect.intake import Intake
 from vaultd.protect.refs import Context, VaultRef
 from vaultd.protect.root import check_root, root_lost
@@ -76,9 +77,10 @@ class VaultWatch:
         try:
             while True:
                 try:
-                    await self._ensure_watcher()
-                    await self._scan_as_of(self._asked)
-                    await self._watch()
+                    with failure.told(self.context.config.host.state):
+                        await self._ensure_watcher()
+                        await self._scan_as_of(self._asked)
+                        await self._watch()
                 except VaultdError as error:  # the folder may come back; what is wrong with it has an alert already
                     log.warning("vault %s: %s", self.vault.name, error)
                     if isinstance(error, RootError):  # from wherever it comes: the alert says what is there now

@@ -6,12 +6,16 @@ see (a write in the same clock tick) is then still protected.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
+from vaultd.errors import StateError
 from vaultd.protect.refs import VaultRef
 from vaultd.store import Store
 from vaultd.watch.follow import follow
 from vaultd.watch.hints import Hint, HintKind
+
+log = logging.getLogger(__name__)
 
 CHUNK = 5000
 
@@ -32,7 +36,17 @@ class Intake:
         self._scan_all = scan_all
 
     def take(self, hints: list[Hint]) -> None:
-        """Record hints: folders before what is in them, else a file would be out of every later scan's sight."""
+        """Record hints: folders before what is in them, else a file would be out of every later scan's sight.
+
+        What cannot be written, because the state's disk is full, is left to a scan: the watcher's thread lives on.
+        """
+        try:
+            self._take(hints)
+        except StateError as error:
+            log.warning("vault %s: %d hints could not be written: %s", self._vault.name, len(hints), error)
+            self._scan_all()
+
+    def _take(self, hints: list[Hint]) -> None:
         everything = Hint(b"", HintKind.DIRECTORY)
         vault, accept = self._vault, self._store.accepted(self._vault.id)
         if everything in hints:  # in a process of its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from vaultd import custody, files, names
-from vaultd.errors import VaultdError
+from vaultd.errors import StateError, VaultdError
 from vaultd.hashing import Hashed, hash_files
 from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
@@ -108,7 +109,8 @@ async def make(
     except BaseException as error:
         sent = watcher.bytes_done
         reason = error.code if isinstance(error, VaultdError) else type(error).__name__
-        store.end_run(run, "failed", time.monotonic() - begun, sent=sent, error=reason)
+        with contextlib.suppress(StateError):  # nothing must hide why it failed, a cancellation least of all
+            store.end_run(run, "failed", time.monotonic() - begun, sent=sent, error=reason)
         raise
     finally:
         watcher.finished()

@@ -6,11 +6,13 @@ It makes no entries about itself. Keys and passwords are not in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from functools import partial
 
 from vaultd import files
+from vaultd.errors import StateError
 from vaultd.model import SnapshotKind
 from vaultd.protect.refs import Context, TargetRef
 from vaultd.protect.snapshot import monotone_time, record_process
@@ -65,6 +67,7 @@ class StateCopy:
             state = "done"
         finally:
             seconds = time.monotonic() - begun
-            store.end_run(run, state, seconds)
+            with contextlib.suppress(StateError):
+                store.end_run(run, state, seconds)
             self._due = time.monotonic() + max(SHORTEST_SECONDS, SHARE * seconds)
         self._number = number

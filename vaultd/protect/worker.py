@@ -13,7 +13,7 @@ from functools import partial
 from vaultd.config.model import DumpConfig
 from vaultd.errors import ResticError, RootError, TargetFullError, UnreachableError, VaultdError
 from vaultd.model import SnapshotKind
-from vaultd.protect import changeset, dump
+from vaultd.protect import changeset, dump, failure
 from vaultd.protect.alarm import check_mass_change, note_exceptions
 from vaultd.protect.batches import first_batch
 from vaultd.protect.changeset import ChangeSet
@@ -38,6 +38,7 @@ class Worker:
         self.health = Health(context.store, target, prepare)
         self._state_copy = StateCopy(context, target)
         self.schedule = Schedule(context, target, vaults, self._state_copy)
+        self._state = context.config.host.state
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
 
@@ -75,7 +76,8 @@ class Worker:
         """Look at the target while there is nothing to send yet; a failure is noted as if a run had met it."""
         try:
             async with self._busy:
-                await self.health.make_ready()
+                with failure.told(self._state):
+                    await self.health.make_ready()
         except VaultdError as error:
             self.health.failed(error)
 
@@ -90,11 +92,12 @@ class Worker:
                     chosen = Round(self.health.retry_at)
                     if chosen.at <= now:
                         chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self._shaky())
-                        if chosen.at <= now:
-                            await self._attempt(chosen)
-                            continue
-                        if not await asyncio.to_thread(self.schedule.owes_content):
-                            await self.health.see_whether_it_is_over()
+                        with failure.told(self._state):
+                            if chosen.at <= now:
+                                await self._attempt(chosen)
+                                continue
+                            if not await asyncio.to_thread(self.schedule.owes_content):
+                                await self.health.see_whether_it_is_over()
             except VaultdError as error:
                 self.health.failed(error)
                 continue
@@ -206,9 +209,10 @@ class Worker:
                     todo = await asyncio.to_thread(self._demanded, series, upto, full=full, exact=exact, made=made)
                     if todo is None:
                         break
-                    changes, kind = await self._take(series, todo, all_due=True)
-                    exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
-                    done = await self._run(series, kind, changes)
+                    with failure.told(self._state):
+                        changes, kind = await self._take(series, todo, all_due=True)
+                        exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
+                        done = await self._run(series, kind, changes)
                 if done is None and todo.kind is SnapshotKind.FULL and kind is SnapshotKind.EXPRESS:
                     raise mount_gone(series.vault)
                 if done is None:

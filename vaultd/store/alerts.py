@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vaultd.errors import StateError
 from vaultd.store.database import Database
 
 
@@ -36,12 +37,27 @@ class Alerts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unwritten: dict[tuple[str, str, str], Alert] = {}
 
     def raise_(
         self, code: str, *, vault: str = "", target: str = "", detail: Mapping[str, object] | None = None
     ) -> bool:
-        """Raise an alert, or note that it still stands. True when it is new."""
-        now, text = time.time_ns(), json.dumps(dict(detail or {}), ensure_ascii=False, sort_keys=True)
+        """Raise an alert, or note that it still stands. True when it is new.
+
+        Where it cannot be written, because the disk is full for instance, it stands in this process all the same.
+        """
+        try:
+            new = self._write(code, vault, target, detail or {})
+        except StateError:
+            now, key = time.time_ns(), (code, vault, target)
+            new = not self.is_open(code, vault=vault, target=target)
+            self._unwritten[key] = Alert(0, *key, dict(detail or {}), now, now, 1, None, None, None)
+            return new
+        self._unwritten.pop((code, vault, target), None)
+        return new
+
+    def _write(self, code: str, vault: str, target: str, detail: Mapping[str, object]) -> bool:
+        now, text = time.time_ns(), json.dumps(dict(detail), ensure_ascii=False, sort_keys=True)
         with self._database.write() as db:
             changed = db.execute(
                 "UPDATE alert SET seen=?, times=times+1, detail=?"
@@ -57,23 +73,29 @@ class Alerts:
         return True
 
     def clear(self, code: str, *, vault: str = "", target: str = "") -> bool:
-        """The cause is gone. True when an alert was open."""
+        """The cause is gone. True when an alert was open. One that cannot be written stays open."""
+        unwritten = self._unwritten.pop((code, vault, target), None) is not None
         if not self.is_open(code, vault=vault, target=target):
-            return False  # the common case costs no transaction
-        with self._database.write() as db:
-            found = db.execute(
-                "UPDATE alert SET cleared=? WHERE code=? AND vault=? AND target=? AND cleared IS NULL",
-                (time.time_ns(), code, vault, target),
-            )
+            return unwritten  # the common case costs no transaction
+        try:
+            with self._database.write() as db:
+                found = db.execute(
+                    "UPDATE alert SET cleared=? WHERE code=? AND vault=? AND target=? AND cleared IS NULL",
+                    (time.time_ns(), code, vault, target),
+                )
+        except StateError:
+            return False
         return found.rowcount > 0
 
     def is_open(self, code: str, *, vault: str = "", target: str = "") -> bool:
         """Whether such an alert stands."""
+        if (code, vault, target) in self._unwritten:
+            return True
         query = "SELECT 1 FROM alert WHERE code=? AND vault=? AND target=? AND cleared IS NULL"
         return self._database.reader().execute(query, (code, vault, target)).fetchone() is not None
 
     def acknowledge(self, number: int, who: str) -> bool:
-        """Somebody has seen it. An alert that only people can clear (mass-change) is cleared by that."""
+        """Somebody has seen it. An alert that only people can clear is cleared by that."""
         now = time.time_ns()
         with self._database.write() as db:
             found = db.execute(
@@ -81,7 +103,9 @@ class Alerts:
                 (now, who, number),
             )
             db.execute(
-                "UPDATE alert SET cleared=? WHERE id=? AND code='mass-change' AND cleared IS NULL", (now, number)
+                "UPDATE alert SET cleared=?"
+                " WHERE id=? AND code IN ('mass-change', 'snapshots-missing') AND cleared IS NULL",
+                (now, number),
             )
         return found.rowcount > 0
 
@@ -91,4 +115,6 @@ class Alerts:
         found = self._database.reader().execute(
             f"SELECT {_COLUMNS} FROM alert {where} ORDER BY id DESC LIMIT ?", (limit,)
         )
-        return [Alert(**{**dict(zip(_FIELDS, row, strict=True)), "detail": json.loads(row[4])}) for row in found]
+        written = [Alert(**{**dict(zip(_FIELDS, row, strict=True)), "detail": json.loads(row[4])}) for row in found]
+        standing = {(alert.code, alert.vault, alert.target) for alert in written if alert.cleared is None}
+        return [alert for key, alert in list(self._unwritten.items()) if key not in standing] + written

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vaultd.errors import StateError
 from vaultd.i18n import _
+from vaultd.names import display
 from vaultd.store.schema import MIGRATIONS, VERSION
 
 BUSY_SECONDS = 60.0
@@ -84,29 +85,43 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: committed at the end, rolled back on any exception. Nested ones join the outer."""
+        """A transaction: committed at the end, rolled back on any exception. Nested ones join the outer.
+
+        Raises StateError when the disk is full or does not work.
+        """
         with self._lock:
             if self._depth:
                 yield self._writer
                 return
-            self._writer.execute("BEGIN IMMEDIATE")
-            self._depth += 1
-            try:
-                yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
-                raise
-            else:
-                self._writer.execute("COMMIT")
-            finally:
-                self._depth -= 1
+            with self._told():
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield self._writer
+                    self._writer.execute("COMMIT")
+                finally:
+                    self._depth -= 1
+                    if self._writer.in_transaction:  # a full disk makes SQLite roll back by itself
+                        self._writer.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """SQLite's word for a disk that is full or broken, as a StateError."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StateError(
+                _("the state folder {path} cannot be used").format(path=display(self.path.parent)), str(error),
+                _("run it as root or as the daemon's user; check that its disk is mounted and not full"),
+            ) from error  # fmt: skip
 
     def backup_to(self, path: Path) -> None:
         """A consistent copy, by SQLite's own backup interface."""
         path.touch(mode=0o600, exist_ok=True)
         copy = sqlite3.connect(path)
         try:
-            self.reader().backup(copy, pages=2000)
+            with self._told():
+                self.reader().backup(copy, pages=2000)
         finally:
             copy.close()
 

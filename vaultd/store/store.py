@@ -325,8 +325,14 @@ class Store:
     # runs and acknowledgement
 
     def begin_run(self, run: str, target: int, vault: int, kind: SnapshotKind) -> None:
-        """A run is about to start."""
+        """A run is about to start. There is one at a time on a target: one before it whose end could not be written,
+        because the disk was full, is over too."""
         with self.database.write() as db:
+            db.execute(
+                "UPDATE run SET state='failed', finished=?, seconds=0, error='state'"
+                " WHERE target=? AND state='running'",
+                (time.time_ns(), target),
+            )
             db.execute(
                 "INSERT INTO run(id, target, vault, kind, state, started) VALUES(?,?,?,?,'running',?)",
                 (run, target, vault, kind.value, time.time_ns()),
