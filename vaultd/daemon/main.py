@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from vaultd import memory
 from vaultd.config.model import Config
@@ -53,7 +54,7 @@ async def _main(config: Config) -> None:
             for worker in assembly.workers.values():
                 worker.wait_for_scan(vault.id)
         for worker in assembly.workers.values():
-            worker.health.on_return = _scanner_of(worker, watches.values())
+            _connect(worker, watches.values())
         service = DaemonService(assembly, watches, board, started)
         async with serve(service, config.control.socket, config.control.group):
             tasks = [
@@ -89,15 +90,22 @@ def _toucher(assembly: Assembly) -> Callable[[int, bool], None]:
     return touched
 
 
-def _scanner_of(worker: Worker, watches: Iterable[VaultWatch]) -> Callable[[], None]:
-    """When a target returns, its vaults are scanned: what no watcher saw meanwhile is not left to the next hour."""
+def _connect(worker: Worker, watches: Iterable[VaultWatch]) -> None:
+    """Tell a worker whether its vaults are quiet, and have them scanned when its target returns: what no watcher saw
+    meanwhile is then not left to the next hour."""
     own = [watch for watch in watches if watch.vault.id in worker.schedule.series]
+    for watch in own:
+        worker.schedule.series[watch.vault.id].hears = partial(_hears, watch)
 
     def returned() -> None:
         for watch in own:
             watch.ask_for_scan()
 
-    return returned
+    worker.health.on_return = returned
+
+
+def _hears(watch: VaultWatch) -> bool:
+    return not watch.settled()
 
 
 async def _check_clock_and_age(assembly: Assembly) -> None:

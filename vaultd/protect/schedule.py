@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from vaultd.config.model import DumpConfig
@@ -22,13 +22,17 @@ SHAKY_BATCH_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Series:
-    """One vault on this target: when it is due, and what it costs. Times are monotonic seconds."""
+    """One vault on this target: when it is due, and what it costs. Times are monotonic seconds.
+
+    ``hears``: whether changes are on their way that are not on record yet; it is not quiet then.
+    """
 
     vault: VaultRef
     settle: Settle
     cost: Cost = field(default_factory=Cost)
     rest_until: float = 0.0
     first_scan: bool = False
+    hears: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Schedule:
         if series.first_scan and self.first_protection(series):
             return None
         backlog = store.backlog(self.target.id, vault.id)
+        if backlog.owed and series.hears():
+            series.settle.touch(now)
         ready = max(series.rest_until, series.settle.due_at() or 0.0)
         if backlog.files:
             kind, batch = self.kind(series, backlog, shaky=shaky)

@@ -184,7 +184,7 @@ class Worker:
         seconds = time.monotonic() - begun
         if kind is SnapshotKind.FULL:
             self.context.store.accept(series.vault.id, False)  # an emptied folder was meant once, not for ever
-        series.cost.learn(full=kind is SnapshotKind.FULL, seconds=seconds, sent=done.sent)
+        series.cost.learn(full=kind is SnapshotKind.FULL, seconds=done.seconds, sent=done.sent)
         if not self.schedule.first_protection(series):
             # After a full one, too, content waits only as long as the express snapshot that it needs is worth.
             share, content = self.schedule.spent.share_with(seconds), min(seconds, series.cost.expected_express(0))

@@ -116,13 +116,18 @@ class Database:
             ) from error  # fmt: skip
 
     def backup_to(self, path: Path) -> None:
-        """A consistent copy, by SQLite's own backup interface."""
+        """A consistent copy, by SQLite's own backup interface.
+
+        Of one moment: without the read transaction it would begin anew whenever somebody writes in between.
+        """
         path.touch(mode=0o600, exist_ok=True)
-        copy = sqlite3.connect(path)
+        copy, db = sqlite3.connect(path), self.reader()
+        db.execute("BEGIN")
         try:
-            with self._told():
-                self.reader().backup(copy, pages=2000)
+            db.execute("SELECT 1 FROM meta").fetchone()
+            db.backup(copy, pages=2000)
         finally:
+            db.execute("COMMIT")
             copy.close()
 
     def close(self) -> None:
