@@ -9,17 +9,20 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.faulting import FaultSite
 from tests.filefaults import bare_site
 from tests.restoring import write
 from tests.site import until
+from vaultd import dumping
 
 SQLITE = shutil.which("sqlite3")
 
@@ -134,10 +137,10 @@ def test_the_daemon_makes_dumps_as_scheduled_and_tries_a_failed_one_again(tmp_pa
         broken.write_text("")
         site.start()
         until(lambda: failing_names(site) == ["unsteady"], "the failed one is an alert")
-        until(lambda: len(dumps(site, "often")) >= 3, "made again and again")
+        until(lambda: len(on_record(site, "often")) >= 3, "made again and again")
         assert dumps(site, "unsteady") == []
         broken.unlink()
-        until(lambda: dumps(site, "unsteady") and site.alerts() == set(), "tried again: the alert is over")
+        until(lambda: on_record(site, "unsteady") and site.alerts() == set(), "tried again: the alert is over")
         assert len(dumps(site, "rarely")) == 1
         assert site.cli("backup", "--full").code == 0
         assert len(dumps(site, "rarely")) == 2, "backup --full makes it now"
@@ -147,10 +150,11 @@ def test_the_daemon_makes_dumps_as_scheduled_and_tries_a_failed_one_again(tmp_pa
         site.assert_no_process_left()
 
 
-def test_a_dump_whose_line_breaks_is_no_failure_of_the_dump(tmp_path: Path):
+@pytest.mark.parametrize("then", ["sleep 600", "cat /dev/urandom"], ids=["silent", "printing"])
+def test_a_dump_whose_line_breaks_is_no_failure_of_the_dump(tmp_path: Path, then: str):
     with bare_site(tmp_path) as (site, vault):
         write(vault / "file", "file")
-        endless = {"name": "endless", "command": ["sh", "-c", "head -c 400000000 /dev/urandom; sleep 600"]}
+        endless = {"name": "endless", "command": ["sh", "-c", f"head -c 100000000 /dev/urandom; {then}"]}
         site.vaults["records"]["dump"] = [endless]
         site.host["stall_seconds"] = 8  # restic waits for the command even when there is no line any more
         site.write()
@@ -158,13 +162,27 @@ def test_a_dump_whose_line_breaks_is_no_failure_of_the_dump(tmp_path: Path):
         site.wait_uploading(size=1 << 20)
         site.servers["offsite"].stop()
         until(lambda: "target-unreachable" in site.alerts(), "the target is called unreachable")
-        assert failing_names(site) == [] == dumps_on_record(site)
+        assert failing_names(site) == [] == on_record(site, "endless")
         assert site.stop() == 0
         until(lambda: not site.leftovers(), "the command has been ended too")
 
 
-def dumps_on_record(site: FaultSite) -> list[str]:
-    return [row.snapshot for row in site.snapshots_on_record() if row.kind == "dump"]
+def on_record(site: FaultSite, name: str) -> list[str]:
+    return [row.snapshot for row in site.snapshots_on_record() if row.dump == name]
+
+
+def test_the_command_is_ended_and_not_blamed_when_restic_is_gone(tmp_path: Path):
+    """The program between restic and the command, alone: its reader goes away, and it leaves no verdict."""
+    result, mark = tmp_path / "result", str(tmp_path / "mark")
+    endless = ["sh", "-c", 'exec cat /dev/urandom "$0"', mark]
+    program = [sys.executable, "-I", str(Path(dumping.__file__)), str(result), *endless]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as wrapper:
+        assert wrapper.stdout is not None and wrapper.stdout.read(1 << 20)
+        assert json.loads(result.read_text())["exit"] == dumping.UNFINISHED
+        wrapper.stdout.close()
+        assert wrapper.wait(30) == dumping.LINE_BROKE
+    assert not result.exists()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
 
 
 def _postgres() -> Path | None:
