@@ -14,10 +14,9 @@ from pathlib import Path
 
 from tests.bench import burst, change, first, large, line, steady
 from tests.bench.bench import Bench
-from tests.bench.rows import Figures, Row, as_json, cells, table
+from tests.bench.rows import LEAST_RUNS, Figures, Row, as_json, cells, table
 
 ROWS: tuple[Row, ...] = (*first.ROWS, *change.ROWS, *steady.ROWS, *burst.ROWS, *large.ROWS, *line.ROWS)
-LEAST_RUNS = 3
 
 
 def _options() -> argparse.Namespace:
@@ -87,8 +86,6 @@ def main() -> int:
         bench.close()
         if measured:
             print(f"\n{table(measured, options.scale)}")
-            if options.runs < LEAST_RUNS:
-                print(f"(only {options.runs} runs of each: no more than a try)")
     failed = any(figures.skipped.startswith("failed") for _row, figures in measured)
     return 1 if failed else 0
 

@@ -63,12 +63,17 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 20 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
 
 
+LEAST_RUNS = 3
+
+
 def verdict(figures: Figures, scale: float) -> str:
-    """ "met" or "NOT MET"; a scaled row is never either."""
+    """ "met" or "NOT MET"; a scaled row, or one of too few runs, is never either."""
     if figures.skipped:
         return "skipped"
     if scale != 1:
         return f"scaled {scale:g}"
+    if figures.ours and len(figures.ours) < LEAST_RUNS:
+        return f"only {len(figures.ours)} runs"
     return "met" if all(part.met for part in figures.parts) else "NOT MET"
 
 
