@@ -21,8 +21,9 @@ from vaultd.demo.offsite import OffsiteServer
 from vaultd.restic import commands
 from vaultd.restic.process import Repository
 
-# Who starts us may ignore Ctrl-C (a job in the background, a CI runner), and every process inherits that.
+# Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MakeTarget = Callable[..., TargetConfig]
 

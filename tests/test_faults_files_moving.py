@@ -7,6 +7,8 @@ import mmap
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.filefaults import bare_site, deletions, hooks, meanwhile, no_hooks, stored_file, versions
 from tests.restoring import write
 from tests.site import until
@@ -150,8 +152,11 @@ def test_a_write_through_mmap_is_found_by_the_next_scan_once_the_kernel_notes_it
             mapped.flush()
             (outcome,) = site.backup()
             assert (outcome.error, outcome.files > 0) == (None, True)
+            before = (vault / "mapped").stat().st_mtime_ns
             mapped[:6] = b"second"  # the page is clean again after the flush
             mapped.flush()
+            if (vault / "mapped").stat().st_mtime_ns == before:
+                pytest.skip("this file system (a tmpfs, perhaps) notes no time for a write through a map")
             (outcome,) = site.backup()
         assert outcome.error is None
         site.assert_hashes_true()

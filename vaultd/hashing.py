@@ -138,12 +138,15 @@ def _packed(one: Hashed) -> bytes:
 def main() -> int:
     """Hash the paths on standard input until it ends. The argument is the parent's process number."""
     die_with_parent(int(sys.argv[1]))
-    source, out, rest = sys.stdin.buffer, sys.stdout.buffer, b""
-    while block := os.read(source.fileno(), 1 << 16):
+    rest = b""
+    while block := os.read(0, 1 << 16):
         *paths, rest = (rest + block).split(b"\0")
-        for path in paths:
-            out.write(_packed(hash_file(path)))
-        out.flush()
+        answer = memoryview(b"".join(_packed(hash_file(path)) for path in paths))
+        try:
+            while answer:
+                answer = answer[os.write(1, answer) :]
+        except BrokenPipeError:
+            return 1  # the parent is gone, and with it whoever would read a traceback
     return 0
 
 

@@ -89,11 +89,13 @@ class OffsiteServer:
         )
         settings.write(self._config, sshd)
         before = self.log.stat().st_size if self.log.exists() else 0
-        self._child = subprocess.Popen(
-            [sshd, "-D", "-f", os.fspath(self._config), "-E", os.fspath(self.log)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-            start_new_session=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
-        )  # fmt: skip
+        # Not -E: newer versions expand % in the log's path, older ones do not.
+        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as log:
+            self._child = subprocess.Popen(
+                [sshd, "-D", "-e", "-f", os.fspath(self._config)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd="/",
+                start_new_session=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            )  # fmt: skip
         pid = self._child.pid
         state = {"pid": pid, "started": processes.start_ticks(pid), "port": self.port}
         replace(self._state, json.dumps(state).encode())

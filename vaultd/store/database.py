@@ -38,12 +38,15 @@ class Database:
         else:
             path.touch(mode=0o600, exist_ok=True)
             self._writer = self._open()
-            with self._writer:
-                self._writer.execute("PRAGMA journal_mode=WAL")
-        self._migrate()
+        try:
+            self._migrate()
+        except StateError:
+            self.close()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rw"
+        db: sqlite3.Connection | None = None
         try:
             db = sqlite3.connect(
                 f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
@@ -52,7 +55,11 @@ class Database:
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA cache_size=-4096")
             db.execute("PRAGMA temp_store=MEMORY")
+            if not self.read_only:
+                db.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:
+            if db is not None:
+                db.close()
             hint = _("check its folder and disk; a damaged one is restored from a target (docs/repository.md)")
             raise StateError(_("cannot open the state database"), f"{self.path}: {error}", hint) from error
         return db
