@@ -1,13 +1,14 @@
 """The clock is set back by an hour between two change sets: their order is kept, for vaultd and for restic alike.
 
-The clock of the machine is everybody's, so only the daemon's is set back: ``sitecustomize`` shifts ``time.time`` in it
-and in its helpers by what a file says. restic is told each time there, so its own clock is never asked; and files have
-the kernel's times, which then lie in the daemon's future.
+The clock of the machine is everybody's, so only the daemon's and restic's are set back. ``sitecustomize`` shifts
+``time.time`` in the daemon and its helpers by what a file says; a program before restic gives it the shifted time where
+vaultd leaves it to its own clock. Files have the kernel's times, which then lie in the future.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,17 @@ def _shift():
         return 0
 time.time = lambda: _time() + _shift()
 time.time_ns = lambda: _time_ns() + _shift() * 1_000_000_000
+"""
+
+
+RESTIC = """#!{python} -S
+import datetime, os, pathlib, sys
+args, place = sys.argv[1:], pathlib.Path({shift!r})
+shift = int(place.read_text()) if place.exists() else 0
+if shift and "backup" in args and "--time" not in args:
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=shift)
+    args.insert(args.index("backup") + 1, "--time=" + now.strftime("%Y-%m-%d %H:%M:%S"))
+os.execv({restic!r}, [{restic!r}, *args])
 """
 
 
@@ -76,6 +88,10 @@ def site(tmp_path: Path) -> Iterator[ClockSite]:
     with hostile_site(tmp_path, ClockSite) as made:
         assert isinstance(made, ClockSite)
         (tmp_path / "python-path" / "sitecustomize.py").write_text(SHIFT)
+        program, place = tmp_path / "restic", tmp_path / "python-path" / "shift"
+        program.write_text(RESTIC.format(python=sys.executable, shift=str(place), restic=shutil.which("restic")))
+        program.chmod(0o755)
+        made.host["restic"] = program
         yield made
 
 
