@@ -1,8 +1,9 @@
 """From a change to an acknowledged snapshot (docs/architecture.md, "the life of a change").
 
-``refs`` what a vault and a target are here; ``root`` whether a vault's folder may be backed up at all; ``changeset``
-what a
-run is to protect; ``cost`` full or express; ``batches`` the first protection in pieces; ``binding`` whether a hash is
-that of
-what was stored; ``snapshot`` one run, end to end; ``worker`` one target's loop; ``recover`` what a dead daemon left.
+In the order of a change's way: ``intake`` hints become backlog; ``schedule`` what is due next, ``cost`` full or
+express, ``batches`` the first protection in pieces; ``worker`` one target's loop, ``health`` how the target fares,
+``failure`` what an error means; ``root`` whether a folder may be backed up at all; ``changeset`` what a run is to
+protect; ``snapshot`` one run, end to end; ``binding`` whether a hash is that of what was stored, ``settle`` judging all
+of them; ``alarm`` what a run raises. Beside it: ``dump`` and ``statecopy``; ``recover`` what a dead daemon left; ``refs``
+what all of them are given.
 """
