@@ -4,6 +4,6 @@ In the order of a change's way: ``intake`` hints become backlog; ``schedule`` wh
 express, ``batches`` the first protection in pieces; ``worker`` one target's loop, ``health`` how the target fares,
 ``failure`` what an error means; ``root`` whether a folder may be backed up at all; ``changeset`` what a run is to
 protect; ``snapshot`` one run, end to end; ``binding`` whether a hash is that of what was stored, ``settle`` judging all
-of them; ``alarm`` what a run raises. Beside it: ``dump`` and ``statecopy``; ``recover`` what a dead daemon left; ``refs``
-what all of them are given.
+of them; ``alarm`` what a run raises. Beside it: ``dump`` and ``statecopy``; ``recover`` what a dead daemon left;
+``refs`` what all of them are given.
 """
