@@ -116,7 +116,7 @@ def test_a_first_protection_over_a_line_cut_every_15_s_sends_less_than_twice_the
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("large", "small"), [(512, 512), (0, 1024)])
+@pytest.mark.parametrize(("large", "small"), [(1023, 1), (512, 512), (0, 1024)])
 @needs_mounts
 def test_1_gib_over_100_mbit_cut_every_15_s_sends_less_than_twice_the_bytes(
     site: HostileSite, monkeypatch: pytest.MonkeyPatch, large: int, small: int

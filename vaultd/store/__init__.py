@@ -1,9 +1,8 @@
 """What vaultd knows between two moments: SQLite (WAL) in the state folder.
 
-``database`` connection, schema and migrations; ``catalog`` what every vault looked like when last seen; ``pending``
-what is not
-off-site yet, per target; ``records`` runs, snapshots and file versions; ``notes`` alerts, mounts and what else is kept
-per vault.
+``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
+``owed`` (what each target lacks) and ``made`` (runs, snapshots, versions). Below: ``database`` connections, ``schema``
+tables; ``catalog``, ``pending``, ``records``, ``acknowledgement`` and ``alerts`` the statements on each of them.
 """
 
 from vaultd.store.acknowledgement import Acknowledgement, Bound, Retry
