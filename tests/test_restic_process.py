@@ -134,6 +134,24 @@ def test_member_that_outlives_the_leader_is_found_and_ended(tmp_path: Path) -> N
         reaped(child)
 
 
+def test_what_a_killed_vaultd_left_unrecorded_is_told_by_its_owner_and_ended(tmp_path: Path) -> None:
+    note = tmp_path / "member"
+    script = f"setsid sh -c 'echo >{note}; exec sleep 61' >/dev/null 2>&1 & exec sleep 62 >/dev/null 2>&1\n"
+    repository = fake(tmp_path, script)
+    child, pid, _start = parent(repository, "live")
+    try:
+        wait_for(note.exists)
+        assert process.end_orphans(repository.cache) == 0, "its owner lives"
+        assert not gone(pid)
+        reaped(child)
+        assert process.end_orphans(tmp_path / "another") == 0
+        assert not gone(pid)
+        assert process.end_orphans(repository.cache) == 2
+        assert gone(pid) and none_left(pid, "leftover-1")
+    finally:
+        reaped(child)
+
+
 def test_process_that_only_has_the_same_number_is_left_alone() -> None:
     other = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
@@ -272,7 +290,7 @@ def test_environment_is_from_scratch_and_no_secret_is_in_it_or_in_argv(
     names = {line.partition(b"=")[0] for line in lines if b"=" in line}
     assert names <= {
         b"PATH", b"HOME", b"LANG", b"TZ", b"RESTIC_REPOSITORY", b"RESTIC_PASSWORD_FILE", b"RESTIC_CACHE_DIR",
-        b"RESTIC_PROGRESS_FPS", b"VAULTD_RUN", b"PWD", b"TMPDIR",
+        b"RESTIC_PROGRESS_FPS", b"VAULTD_RUN", b"VAULTD_OWNER", b"PWD", b"TMPDIR",
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
     files.make_private_directory(config.host.state)
     store = Store(places.database(config.host.state))
     try:
-        recover.end_runs(store)
+        recover.end_runs(store, config.host.cache)
         recover.clear_lists(config.host.state)
         context = Context(config, store, on_progress)
         refs = {

@@ -22,15 +22,17 @@ from vaultd.protect.refs import Context, TargetRef
 from vaultd.protect.snapshot import record_process
 from vaultd.protect.statecopy import VAULT
 from vaultd.restic import commands
-from vaultd.restic.process import boot_id, end_leftover
+from vaultd.restic.proc import boot_id, end_leftover, end_orphans
 from vaultd.restic.tags import new_change_set
 from vaultd.store import Store
 
 log = logging.getLogger(__name__)
 
 
-def end_runs(store: Store) -> int:
+def end_runs(store: Store, cache: Path) -> int:
     """End every process of a run that was never finished, and mark the run. Returns how many there were.
+
+    What only looked at a repository is on no record: it is told by ``cache`` and its dead owner.
 
     Their uploads may be worth keeping: every target with such a run gets ``restic repair index`` before its next one.
     """
@@ -39,6 +41,7 @@ def end_runs(store: Store) -> int:
         if run.pid is not None and run.start_time is not None:
             end_leftover(run.pid, run.start_time, run.boot_id or boot_id(), run.id)
         store.end_run(run.id, "failed", 0.0, error="interrupted")
+    end_orphans(cache)
     for name in store.target_names({run.target for run in left}):
         store.set_meta(f"repair:{name}", "1")
         store.set_meta(f"locks:{name}", "1")

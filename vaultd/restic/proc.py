@@ -2,7 +2,8 @@
 
 A *run* is restic with its children (ssh, a dump command). restic puts ssh into a process group of its own, so the group
 is not enough: a run is everything in the session that its leader opened, and everything whose environment carries the
-run's marker (``VAULTD_RUN``), which children inherit even where they open another session.
+run's marker (``VAULTD_RUN``), which children inherit even where they open another session. ``VAULTD_OWNER`` names the
+process that started it: a short look at a repository is on no record, and may outlive its owner as well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from vaultd.errors import ResticError
 from vaultd.i18n import _
 
 MARKER = "VAULTD_RUN"
+OWNER = "VAULTD_OWNER"
+CACHE = "RESTIC_CACHE_DIR"
 TERM_GRACE = 5.0
 KILL_GRACE = 10.0
 
@@ -62,11 +65,12 @@ def _all_pids() -> Iterator[int]:
             yield int(name)
 
 
-def _has_marker(pid: int, wanted: bytes) -> bool:
+def _environ(pid: int) -> list[bytes]:
+    """``NAME=value`` of a process's first environment; empty when it is gone, or another user's."""
     try:
-        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return False
+        return []
 
 
 def members(session: int, marker: str, *, owned: bool = True) -> list[int]:
@@ -81,7 +85,7 @@ def members(session: int, marker: str, *, owned: bool = True) -> list[int]:
         stat = read_stat(pid)
         if stat is None or stat.state in "ZX" or pid == os.getpid():
             continue
-        if (owned and stat.session == session) or (marker and _has_marker(pid, wanted)):
+        if (owned and stat.session == session) or (marker and wanted in _environ(pid)):
             found.append(pid)
     return found
 
@@ -128,7 +132,49 @@ def end_leftover(pid: int, start_time: int, boot: str, marker: str) -> bool:
         return True
     if _wait_gone(pid, start_time, marker, KILL_GRACE, signal.SIGKILL):
         return True
-    raise ResticError(
+    raise _stays(pid)
+
+
+def owner() -> str:
+    """This process as ``VAULTD_OWNER`` names it: its number and its start."""
+    return f"{os.getpid()}.{process_start(os.getpid())}"
+
+
+def end_orphans(cache: Path) -> int:
+    """End what dead processes of ours left running with this cache folder, recorded or not. Returns how many.
+
+    Blocks for up to 15 s (call it in a thread). Raises ResticError when a process does not go.
+    """
+    found = _orphans(cache)
+    count = len(found)
+    send([pid for pid in found if (stat := read_stat(pid)) and stat.session == pid], signal.SIGTERM)
+    begun = time.monotonic()
+    while found:
+        waited = time.monotonic() - begun
+        if waited > TERM_GRACE + KILL_GRACE:
+            raise _stays(found[0])
+        if waited > TERM_GRACE:
+            send(found, signal.SIGKILL)
+        time.sleep(0.02)
+        found = _orphans(cache)
+    return count
+
+
+def _orphans(cache: Path) -> list[int]:
+    ours, found = f"{CACHE}={cache.absolute()}".encode(), []
+    for pid in _all_pids():
+        values = _environ(pid)
+        if ours not in values or process_start(pid) is None:
+            continue
+        named = next((value for value in values if value.startswith(f"{OWNER}=".encode())), b"")
+        number, _dot, start = named.partition(b"=")[2].partition(b".")
+        if number.isdigit() and str(process_start(int(number))).encode() != start:
+            found.append(pid)
+    return found
+
+
+def _stays(pid: int) -> ResticError:
+    return ResticError(
         _("a restic run of an earlier vaultd process cannot be ended"),
         _("process {pid} does not react to SIGKILL").format(pid=pid),
         _("it probably hangs in a read from a dead disk or network file system; mend that, or restart the machine"),

@@ -22,11 +22,13 @@ from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import proc
 from vaultd.restic.life import Life
-from vaultd.restic.proc import boot_id, end_leftover, process_start
+from vaultd.restic.proc import boot_id, end_leftover, end_orphans, process_start
 from vaultd.restic.repository import Finished, Repository, Started, environment, find_binary
 from vaultd.restic.sshlog import SshLog
 
-__all__ = ["Finished", "Repository", "Started", "boot_id", "end_leftover", "environment", "process_start", "run"]
+__all__ = [
+    "Finished", "Repository", "Started", "boot_id", "end_leftover", "end_orphans", "environment", "process_start", "run",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 

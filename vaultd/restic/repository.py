@@ -59,9 +59,10 @@ def environment(repository: Repository, marker: str) -> dict[str, str]:
         "TZ": "UTC",
         "RESTIC_REPOSITORY": repository.url,
         "RESTIC_PASSWORD_FILE": str(repository.password_file.absolute()),
-        "RESTIC_CACHE_DIR": str(repository.cache.absolute()),
+        proc.CACHE: str(repository.cache.absolute()),
         "RESTIC_PROGRESS_FPS": "2",
         proc.MARKER: marker,
+        proc.OWNER: proc.owner(),
     }
     if repository.temp is not None:
         values["TMPDIR"] = str(repository.temp)

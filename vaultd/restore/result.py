@@ -55,7 +55,8 @@ class Result:
         """Exit code of the command line."""
         if self.outcome in (Outcome.DONE, Outcome.PLANNED):
             return EXIT_DONE
-        return EXIT_PARTIAL if self.outcome is not Outcome.FAILED or self.files_done else EXIT_FAILED
+        came = self.files_done or self.bytes_done  # a part of one large file is there to go on with, too
+        return EXIT_PARTIAL if self.outcome is not Outcome.FAILED or came else EXIT_FAILED
 
     @property
     def reappeared(self) -> list[bytes]:
