@@ -27,7 +27,8 @@ from vaultd.restic.repository import Finished, Repository, Started, environment,
 from vaultd.restic.sshlog import SshLog
 
 __all__ = [
-    "Finished", "Repository", "Started", "boot_id", "end_leftover", "end_orphans", "environment", "process_start", "run",
+    "Finished", "Repository", "Started", "boot_id", "end_leftover", "end_orphans", "environment", "process_start",
+    "run",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
