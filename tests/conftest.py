@@ -9,16 +9,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.quick_repository import quick_repository
 from vaultd.config import Config, TargetConfig
 from vaultd.demo.offsite import OffsiteServer
-from vaultd.restic import commands
 from vaultd.restic.process import Repository
 
 # Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
@@ -76,5 +75,5 @@ def config(target: TargetConfig, tmp_path: Path) -> Config:
 @pytest.fixture
 def restic_repo(tmp_path: Path, password_file: Path) -> Repository:
     repository = Repository(str(tmp_path / "repository"), password_file, tmp_path / "cache")
-    asyncio.run(commands.init(repository))
+    quick_repository(tmp_path / "repository", password_file)
     return repository

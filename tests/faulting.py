@@ -3,17 +3,13 @@ that nothing was lost."""
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,23 +19,18 @@ from typing import Any
 import psutil
 
 from tests.site import Site, until
-from vaultd import targets, units
+from vaultd import units
 from vaultd.alerts import KINDS, hint
 from vaultd.control.client import Client
-from vaultd.restic import commands
 from vaultd.store.alerts import Alert
 from vaultd.store.records import RunRow, SnapshotRow
 
 MIB = 1 << 20
 LOCK_NAME = 64  # hexadecimal digits
-PASSWORD = "one of all the tests\n"
 
 
 class FaultSite(Site):
     """A site with the target "offsite" and the vault "records", and what tests of faults ask of one."""
-
-    template: Path | None = None
-    """A folder with a fresh repository for all tests: making one takes a second or more, copying it takes none."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -47,18 +38,7 @@ class FaultSite(Site):
 
     def ready(self) -> Path:
         """Write the configuration, give every target its repository; returns the vault's folder."""
-        config = self.write()
-        self.state.mkdir(mode=0o700, exist_ok=True)
-        for name, server in self.servers.items():
-            # Every copy has the same id and password: a test that needs another repository makes it.
-            self.targets[name]["password_file"].write_text(PASSWORD)
-            if FaultSite.template is None:
-                FaultSite.template = Path(tempfile.mkdtemp(prefix="vaultd-template-")) / "repo"
-                atexit.register(shutil.rmtree, FaultSite.template.parent, ignore_errors=True)
-                asyncio.run(commands.init(targets.repository(config, config.target_named(name))))
-                shutil.copytree(server.root / "repo", FaultSite.template)
-            if not (server.root / "repo").exists():
-                shutil.copytree(FaultSite.template, server.root / "repo")
+        self.prepare()
         return Path(self.vaults["records"]["path"])
 
     def cli(self, *args: str, prefix: tuple[str, ...] = ()) -> Answer:

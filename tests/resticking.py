@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from vaultd.restic import Repository, commands
+from tests.quick_repository import quick_repository
+from vaultd.restic import Repository
 from vaultd.restic.proc import members, process_start
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def make_repository(folder: Path, url: str | None = None, **more: object) -> Rep
 
 def ready_repository(folder: Path) -> Repository:
     repository = make_repository(folder)
-    run(commands.init(repository))
+    quick_repository(Path(repository.url), repository.password_file)
     return repository
 
 

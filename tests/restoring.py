@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.quick_repository import quick_repository
 from vaultd.model import SnapshotKind, StoredSnapshot
 from vaultd.restic import commands
 from vaultd.restic.process import Repository
@@ -110,7 +111,7 @@ class Stored:
         self.path = folder / "repository"
         self.repository = Repository(str(self.path), password, folder / "cache")
         self.order = 0
-        asyncio.run(commands.init(self.repository))
+        quick_repository(self.path, password)
 
     def full(self, **choices: Any) -> str:
         """A full snapshot; returns its id."""

@@ -22,13 +22,13 @@ from typing import Any
 
 import psutil
 
+from tests.quick_repository import quick_repository
 from vaultd import targets
 from vaultd.config import Config, load
 from vaultd.control.client import Client
 from vaultd.daemon import protect_once
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.errors import VaultdError
-from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.store import Store
 
@@ -111,13 +111,12 @@ class Site:
 
     def prepare(self) -> Config:
         """Write the configuration and make the repositories that are not there."""
-        import asyncio
-
         config = self.write()
         self.state.mkdir(mode=0o700, exist_ok=True)
         for target in config.target:
-            if not (self.servers[target.name].root / target.path / "config").exists():
-                asyncio.run(commands.init(targets.repository(config, target)))
+            folder = self.servers[target.name].root / target.path
+            if not (folder / "config").exists():
+                quick_repository(folder, target.password_file)
         return config
 
     def repository(self, name: str = "offsite") -> Repository:

@@ -96,16 +96,19 @@ def test_a_dump_that_fails_is_no_snapshot_an_alert_and_exit_code_3_and_stops_not
             "killed": ["sh", "-c", "seq 1000; kill -KILL $$"],
             "wrapper-killed": ["sh", "-c", "seq 1000; kill -KILL $PPID"],
             "refused": ["sh", "-c", "echo 'connection to server failed: Connection refused' >&2; exit 1"],
+            "silent": ["sh", "-c", "echo begun; sleep 600"],
             "denied": ["sh", "-c", "echo 'permission denied for table patient' >&2; exit 1"],
         }
         good = {"name": "zz-good", "command": ["echo", "good"]}
-        listed = [{"name": name, "command": command} for name, command in commands.items()]
+        listed: list[dict[str, Any]] = [{"name": name, "command": command} for name, command in commands.items()]
+        next(dump for dump in listed if dump["name"] == "silent")["silence"] = "2s"
         site.vaults["records"]["dump"] = [*listed, good]
         site.write()
         answer = site.cli("backup", "--full")
         assert (answer.code, answer.outcome["kind"]) == (3, "full")
         assert all(name in answer.error["why"] for name in commands)
         assert failing_names(site) == sorted(commands)
+        assert "printed nothing for 2 s" in answer.error["why"]
         assert site.alerts() == {"dump-failed"}, "the target itself is well"
         assert len(site.snapshots(kind="dump")) == 1
         assert_dump_is_true(site, "zz-good", b"good\n")
@@ -156,7 +159,6 @@ def test_a_dump_whose_line_breaks_is_no_failure_of_the_dump(tmp_path: Path, then
         write(vault / "file", "file")
         endless = {"name": "endless", "command": ["sh", "-c", f"head -c 100000000 /dev/urandom; {then}"]}
         site.vaults["records"]["dump"] = [endless]
-        site.host["stall_seconds"] = 8  # restic waits for the command even when there is no line any more
         site.write()
         site.start()
         site.wait_uploading(size=1 << 20)
@@ -175,7 +177,7 @@ def test_the_command_is_ended_and_not_blamed_when_restic_is_gone(tmp_path: Path)
     """The program between restic and the command, alone: its reader goes away, and it leaves no verdict."""
     result, mark = tmp_path / "result", str(tmp_path / "mark")
     endless = ["sh", "-c", 'exec cat /dev/urandom "$0"', mark]
-    program = [sys.executable, "-I", str(Path(dumping.__file__)), str(result), *endless]
+    program = [sys.executable, "-I", str(Path(dumping.__file__)), str(result), "60", *endless]
     with subprocess.Popen(program, stdout=subprocess.PIPE) as wrapper:
         assert wrapper.stdout is not None and wrapper.stdout.read(1 << 20)
         assert json.loads(result.read_text())["exit"] == dumping.UNFINISHED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.faulting import FaultSite
@@ -75,6 +76,12 @@ def test_a_mount_inside_a_vault_that_is_gone_holds_back_full_snapshots_and_delet
                 site.assert_nothing_lost()
 
 
+def assert_only_exact_ones(site: FaultSite) -> None:
+    """Who has the repository alone finds no full snapshot but those on record; what was made in vain is withdrawn."""
+    assert {snapshot["id"] for snapshot in site.snapshots(kind="full")} == set(fulls(site))
+    assert site.snapshots(kind="withdrawn")
+
+
 @needs_mounts
 def test_a_disk_that_goes_while_restic_runs_is_nothing_acknowledged_and_nothing_deleted(tmp_path: Path):
     """A mount inside the vault, and the vault itself, unmounted between the look at the files and restic's."""
@@ -94,6 +101,7 @@ def test_a_disk_that_goes_while_restic_runs_is_nothing_acknowledged_and_nothing_
             no_hooks(site)
             assert outcome.error is not None and outcome.error["code"] == "root"
             assert "mount-missing" in site.alerts() and len(fulls(site)) == 1
+            assert_only_exact_ones(site)
             assert deletions(site) == set()
             with mounted(vault / "mount", "--bind", str(disk)):
                 (outcome,) = site.backup(full=True)
@@ -109,10 +117,38 @@ def test_a_disk_that_goes_while_restic_runs_is_nothing_acknowledged_and_nothing_
             no_hooks(site)
             assert outcome.error is not None and outcome.error["code"] == "root"
             assert (deletions(site), len(fulls(site))) == (gone, made)
+            assert_only_exact_ones(site)
             with mounted(vault, "--bind", str(disk)):
                 (outcome,) = site.backup(full=True)
                 assert outcome.error is None and deletions(site) == gone
                 site.assert_restorable()
+
+
+@needs_mounts
+def test_a_snapshot_that_could_not_be_withdrawn_at_once_is_when_the_target_is_looked_at_again(tmp_path: Path):
+    disk = tmp_path / "disk"
+    write(disk / "file", "on the disk")
+    (tmp_path / "vault").mkdir()
+    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
+        write(vault / "beside", "beside")
+        (vault / "mount").mkdir()
+        with mounted(vault / "mount", "--bind", str(disk)):
+            site.backup(full=True)
+            write(disk / "file", "changed")
+            snapshots = site.servers["offsite"].root / "repo" / "snapshots"
+            hooks(site, before=f"umount '{vault}/mount'", after=f"chattr +a '{snapshots}'")  # nothing can be removed
+            try:
+                (outcome,) = site.backup(full=True)
+            finally:
+                no_hooks(site)
+                subprocess.run(["chattr", "-a", str(snapshots)], check=True)
+            assert outcome.error is not None and outcome.error["code"] == "root"
+            assert {snapshot["id"] for snapshot in site.snapshots(kind="full")} > set(fulls(site))
+        with mounted(vault / "mount", "--bind", str(disk)):
+            (outcome,) = site.backup(full=True)
+            assert outcome.error is None
+            assert_only_exact_ones(site)
+            site.assert_restorable()
 
 
 @needs_mounts

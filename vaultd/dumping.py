@@ -1,9 +1,10 @@
 """Stands between restic and a dump command: hashes and counts what passes, and passes the exit status on.
 
-``python -I dumping.py RESULT COMMAND ARG...`` runs the command without a shell, copies its standard output to ours, and
-writes ``{"bytes": ..., "sha256": ..., "exit": ...}`` to the file RESULT at the end. A command that fails, is killed,
-cannot be started or prints nothing makes this end with another code than 0, so that restic makes no snapshot of it.
-There is no RESULT when restic went before the command had ended.
+``python -I dumping.py RESULT SILENCE COMMAND ARG...`` runs the command without a shell, copies its standard output to
+ours, and writes ``{"bytes": ..., "sha256": ..., "exit": ...}`` to the file RESULT at the end. A command that fails, is
+killed, cannot be started, prints nothing at all or nothing for SILENCE seconds (then it is killed) makes this end with
+another code than 0, so that restic makes no snapshot of it. There is no RESULT when restic went before the command had
+ended.
 
 Only the standard library is imported: it runs as restic's child, in restic's environment.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import subprocess
 import sys
 
@@ -21,13 +23,14 @@ UNFINISHED = -1
 """What RESULT says while the command runs, and for ever when this is killed."""
 
 LINE_BROKE = 66
+SILENT = 67
 NOT_STARTED = 127
 BLOCK = 1 << 20
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit code for restic."""
-    result_file, *command = arguments
+    result_file, silence, *command = arguments
     digest, count = hashlib.sha256(), 0
     _finish(result_file, 0, digest.hexdigest(), UNFINISHED)
     try:
@@ -38,7 +41,13 @@ def main(arguments: list[str]) -> int:
     with child:
         source = child.stdout.fileno() if child.stdout is not None else 0
         try:
-            while block := os.read(source, BLOCK):
+            while True:
+                if not select.select([source], [], [], float(silence))[0]:
+                    print(f"vaultd: the command has printed nothing for {silence} s: killed", file=sys.stderr)
+                    child.kill()
+                    return _finish(result_file, count, digest.hexdigest(), SILENT)
+                if not (block := os.read(source, BLOCK)):
+                    break
                 digest.update(block)
                 count += len(block)
                 view = memoryview(block)

@@ -170,11 +170,15 @@ class TargetConfig(_Table):
 
 
 class DumpConfig(_Table):
-    """[[vault.dump]]: a command (argv, no shell) whose output is stored with the vault ``every`` so many seconds."""
+    """[[vault.dump]]: a command (argv, no shell) whose output is stored with the vault ``every`` so many seconds.
+
+    ``silence``: one that prints nothing for so many seconds hangs, and is ended.
+    """
 
     name: Name
     command: Annotated[list[str], BeforeValidator(_command)]
     every: PositiveDuration = 86400
+    silence: PositiveDuration = 600
     filename: Annotated[str, BeforeValidator(_file_name)] = Field(
         default_factory=lambda data: f"{data.get('name', '')}.dump"
     )

@@ -15,8 +15,9 @@ from vaultd.config.model import DumpConfig
 from vaultd.errors import ResticError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import SnapshotKind
+from vaultd.protect.recorded import record_process
 from vaultd.protect.refs import Context, TargetRef, VaultRef
-from vaultd.protect.snapshot import Done, monotone_time, record_process
+from vaultd.protect.snapshot import Done, monotone_time
 from vaultd.restic import commands
 from vaultd.restic.tags import new_change_set, tags_of
 from vaultd.store import Acknowledgement, Store
@@ -51,12 +52,13 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
     result_file = folder / f"{run}.dump"
     begun = time.monotonic()
     store.begin_run(run, target.id, vault.id, SnapshotKind.DUMP)
-    argv = [sys.executable, "-I", str(Path(dumping.__file__)), os.fspath(result_file), *dump.command]
+    # While the command says nothing, restic and its ssh show no life either.
+    stall = context.config.host.stall_seconds + dump.silence
+    argv = [sys.executable, "-I", str(Path(dumping.__file__)), os.fspath(result_file), str(dump.silence), *dump.command]
     try:
         result = await commands.backup_command(
             target.repository, argv, stdin_filename=dump.filename, host=context.config.host.name, tags=tags,
-            time=forced, stall=context.config.host.stall_seconds, started=partial(record_process, store, run),
-            marker=run,
+            time=forced, stall=stall, started=partial(record_process, store, run), marker=run,
         )  # fmt: skip
         counted = _result(result_file)
         if result.snapshot_id is None or counted is None or counted["exit"] != 0:
@@ -126,6 +128,8 @@ def _failed(
 ) -> None:  # fmt: skip
     if code == dumping.EMPTY:
         why = _("nothing was printed")
+    elif code == dumping.SILENT:
+        why = _("it printed nothing for {seconds:.0f} s and was ended").format(seconds=dump.silence)
     elif code == dumping.UNFINISHED:
         why = _("it was killed")
     else:

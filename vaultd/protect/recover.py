@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from vaultd.errors import ForeignRepositoryError, LockedError
 from vaultd.i18n import _
 from vaultd.model import SnapshotKind, StoredSnapshot
+from vaultd.protect.recorded import upkeep
 from vaultd.protect.refs import Context, TargetRef
-from vaultd.protect.snapshot import record_process
-from vaultd.protect.statecopy import VAULT
+from vaultd.protect.withdraw import withdraw
 from vaultd.restic import commands
 from vaultd.restic.proc import boot_id, end_leftover, end_orphans
-from vaultd.restic.tags import new_change_set
 from vaultd.store import Store
 
 log = logging.getLogger(__name__)
@@ -80,6 +77,9 @@ async def attach(context: Context, target: TargetRef, repair: bool, lift: Callab
     if store.get_meta(key) == "1":
         await lift()
         store.set_meta(key, "0")
+    for one in listed:
+        if one.kind is SnapshotKind.FULL and await asyncio.to_thread(store.refused_run, one.change_set):
+            await withdraw(store, target, one.vault, one.change_set, one.root, one.id)
     if repair and not await _keep_broken_upload(store, target) and await lift():
         await _keep_broken_upload(store, target)
 
@@ -99,22 +99,16 @@ async def _both(first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
 
 
 async def _keep_broken_upload(store: Store, target: TargetRef) -> bool:
-    """``repair index``, on record as every run that takes a lock: its exclusive one must be told as ours if it dies.
-
-    False when somebody else holds a lock.
-    """
+    """``repair index``; False when somebody else holds a lock."""
     log.info("target %s: keeping what a broken upload has sent", target.name)
-    run, begun, state = new_change_set(store.next_order()), time.monotonic(), "failed"
-    store.begin_run(run, target.id, store.vault_id(VAULT), SnapshotKind.FULL)
     try:
-        await commands.repair_index(target.repository, marker=run, started=partial(record_process, store, run))
-        state = "done"
+        with upkeep(store, target) as (run, started):
+            await commands.repair_index(target.repository, marker=run, started=started)
     except LockedError as error:
         # It needs the repository for itself, a backup does not: someone's forgotten lock must not end protection.
         log.warning("target %s: %s; what was sent is sent again", target.name, error)
-    finally:
-        store.end_run(run, state, time.monotonic() - begun)
-    return state == "done"
+        return False
+    return True
 
 
 def _refuse_foreign(context: Context, target: TargetRef, listed: list[StoredSnapshot]) -> None:

@@ -14,16 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from vaultd import custody, files, names
-from vaultd.errors import StateError, VaultdError
+from vaultd.errors import RootError, StateError, VaultdError
 from vaultd.hashing import Hashed, hash_files
 from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
 from vaultd.protect.changeset import ChangeSet
+from vaultd.protect.recorded import record_process
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.root import check_after
+from vaultd.protect.withdraw import withdraw
 from vaultd.restic import commands
 from vaultd.restic.commands import BackupResult
-from vaultd.restic.process import boot_id
 from vaultd.restic.tags import new_change_set, tags_of
 from vaultd.store import Acknowledgement, Store
 from vaultd.watch.scanner import scan_in_process
@@ -102,7 +103,12 @@ async def make(
             connections=line.connections, pack_size=line.pack_size,
         )  # fmt: skip
         hashed = await hashing
-        await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
+        try:
+            await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
+        except RootError:
+            if kind is SnapshotKind.FULL and result.snapshot_id is not None:
+                await withdraw(store, target, vault.name, run, vault.root, result.snapshot_id)
+            raise
         moment = moment if forced is not None or result.began is None else result.began
         previous = None if parent is None else parent.snapshot
         done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, hashed, previous)
@@ -134,11 +140,6 @@ async def _hash(vault: VaultRef, changes: ChangeSet) -> dict[bytes, Hashed]:
     paths = [names.join(vault.root, path) for path in wanted]
     found = await hash_files(paths, sum(changes.files[path].size for path in wanted))
     return dict(zip(wanted, found, strict=True))
-
-
-def record_process(store: Store, run: str, pid: int, start_time: int) -> None:
-    """Put the process on record that is about to become restic."""
-    store.set_process(run, pid, start_time, boot_id())
 
 
 def _write_list(context: Context, run: str, vault: VaultRef, changes: ChangeSet) -> Path:

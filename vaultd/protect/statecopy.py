@@ -14,12 +14,12 @@ from functools import partial
 from vaultd import files
 from vaultd.errors import StateError
 from vaultd.model import SnapshotKind
+from vaultd.protect.recorded import STATE_VAULT, record_process
 from vaultd.protect.refs import Context, TargetRef
-from vaultd.protect.snapshot import monotone_time, record_process
+from vaultd.protect.snapshot import monotone_time
 from vaultd.restic import commands
 from vaultd.restic.tags import new_change_set, tags_of
 
-VAULT = "vaultd-state"
 SHORTEST_SECONDS = 60.0
 LONGEST_WAIT = 600.0
 SHARE = 20.0
@@ -54,13 +54,13 @@ class StateCopy:
         files.replace(folder / "vaultd.toml", await asyncio.to_thread(config.file.read_bytes))
         run = new_change_set(store.next_order())
         root = os.fsencode(folder)
-        store.begin_run(run, self._target.id, store.vault_id(VAULT), SnapshotKind.FULL)
+        store.begin_run(run, self._target.id, store.vault_id(STATE_VAULT), SnapshotKind.FULL)
         state = "failed"
         try:
             moment, forced = monotone_time(store)
             result = await commands.backup(
                 self._target.repository, roots=[root], host=config.host.name, time=forced,
-                tags=tags_of(VAULT, SnapshotKind.FULL, run, root), stall=config.host.stall_seconds, marker=run,
+                tags=tags_of(STATE_VAULT, SnapshotKind.FULL, run, root), stall=config.host.stall_seconds, marker=run,
                 started=partial(record_process, store, run),
             )  # fmt: skip
             store.note_time(moment if forced is not None or result.began is None else result.began)

@@ -1,10 +1,12 @@
 """Whether a run of restic still gets anywhere.
 
-Two ways in which it does not, both measured with restic 0.18.0 over SFTP:
+Three ways in which it does not, all measured with restic 0.18.0 over SFTP:
 
 - *No life.* The server hangs, and restic waits for ever. It repeats its status twice a second all the while, and ssh
   its keep-alives, so neither a line nor a byte is a sign of life: only a line that differs in more than its clock, more
   bytes than keep-alives are, or CPU time.
+- *No line.* Its ssh has ended, after a cut for instance, and restic notices when it next writes: never, when it waits
+  for a silent dump command, and not always when it has writes under way.
 - *Hopeless retries.* restic repeats a failed operation for up to 15 minutes, although over SFTP that mends nothing:
   the session is not opened anew, and a read-only repository stays one. vaultd has its own back-off.
 """
@@ -24,6 +26,11 @@ LIFE_TICKS = os.sysconf("SC_CLK_TCK")  # one second of CPU
 RETRIES = 4
 """How often restic may say that it retries the same operation (its pauses until then: about 8 s)."""
 
+SSH = b"ssh"
+WITHOUT_SSH = 5.0
+TO_START_SSH = 15.0
+"""Seconds that restic may take to end when its ssh has, and to start it."""
+
 _CLOCK = re.compile(rb'"seconds_(?:elapsed|remaining)":\d+,?')
 _RETRY = re.compile(rb"(\w+\(<?[^ >]*>?.*\)) returned error, retrying after ")
 
@@ -38,6 +45,8 @@ class Life:
     moved: int = 0
     ticks: int = 0
     retries: Counter[bytes] = field(default_factory=Counter)
+    needs_ssh: bool = False
+    no_ssh_before: float = field(default_factory=lambda: time.monotonic() + TO_START_SSH)
 
     def raw(self) -> None:
         """Content came out of it."""
@@ -56,6 +65,15 @@ class Life:
             return False
         self.retries[match[1]] += 1
         return self.retries[match[1]] >= RETRIES
+
+    def lost_its_line(self, session: int) -> bool:
+        """Whether restic has had no ssh for a while, and needs one."""
+        if not self.needs_ssh:
+            return False
+        now = time.monotonic()
+        if any(proc.program(pid) == SSH for pid in proc.members(session, "")):
+            self.no_ssh_before = now + WITHOUT_SSH
+        return now > self.no_ssh_before
 
     def silent_for(self, session: int) -> float:
         """Seconds since the last sign of life, looking at the I/O and CPU time of the run's processes too."""

@@ -48,6 +48,14 @@ def read_stat(pid: int) -> ProcStat | None:
     )  # fmt: skip
 
 
+def program(pid: int) -> bytes:
+    """The name of the program that a process runs, 15 bytes at most; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_bytes().rstrip(b"\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def process_start(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None when it is gone. Number, start and boot name it."""
     found = read_stat(pid)

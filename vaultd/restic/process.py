@@ -66,6 +66,7 @@ async def run(
     ssh_log = SshLog(repository.url, repository.options, repository.temp or repository.cache)
     command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
     one = _Run(marker, on_line, on_error_line, stdout_to)
+    one.life.needs_ssh = repository.url.startswith("sftp:")
     with ssh_log.open():
         try:
             one.spawn(command, environment(repository, marker), started)
@@ -222,6 +223,11 @@ class _Run:
             if self.life.silent_for(self._pid) > stall:
                 self.stalled = True
                 log.warning("restic (process %d) has shown no life for %.0f s: killed", self._pid, stall)
+                self._kill_members()
+                return
+            if self.life.lost_its_line(self._pid):
+                self.stalled = True
+                log.warning("restic (process %d) goes on although its ssh has ended: killed", self._pid)
                 self._kill_members()
                 return
             await self._gone_within(min(5.0, stall / 8))

@@ -7,6 +7,9 @@
 ``root64=<base64 (URL) of the vault's folder>``   restic's own ``paths`` loses bytes that are not UTF-8
 ``dump=<name>``, ``of=<change set>``   dumps only: which one, and the change set that it belongs to
 
+A snapshot that turned out not to be what it was meant to be (a disk went while restic read it) gets ``kind=withdrawn``
+and is nobody's from then on.
+
 restic splits tags at commas, so no value holds one.
 """
 
@@ -70,6 +73,12 @@ def tags_of(
             raise ValueError(f"not a change set: {dump_of!r}")
         tags.append(f"of={dump_of}")
     return tags
+
+
+def withdrawn_tags(vault: str, change_set: str, root: bytes) -> list[str]:
+    """The tags that take a snapshot's word back: ``parse`` and a search for a kind do not find it any more."""
+    wrong = f"kind={SnapshotKind.FULL.value}"
+    return ["kind=withdrawn" if tag == wrong else tag for tag in tags_of(vault, SnapshotKind.FULL, change_set, root)]
 
 
 def parse(tags: Iterable[str]) -> Tags | None:

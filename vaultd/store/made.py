@@ -62,6 +62,11 @@ class MadeStore(OwedStore):
             found = db.execute("UPDATE run SET state='unclaimed' WHERE id=? AND state='failed'", (run,))
         return found.rowcount > 0
 
+    def refused_run(self, run: str) -> bool:
+        """Whether the change set's run ended because its folder was not what it should be (error "root")."""
+        found = self._db.execute("SELECT 1 FROM run WHERE id=? AND error='root'", (run,))
+        return found.fetchone() is not None
+
     def runs(self, *, state: str | None = None, target: int | None = None, limit: int = 1000) -> list[RunRow]:
         """Runs, newest first."""
         return records.runs(self._db, state=state, target=target, limit=limit)

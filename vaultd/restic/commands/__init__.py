@@ -19,7 +19,7 @@ from vaultd.restic.commands.look import (
     snapshots,
     stats,
 )
-from vaultd.restic.commands.maintain import init, repair_index
+from vaultd.restic.commands.maintain import init, repair_index, set_tags
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "repair_index",
     "repository_id",
     "restore",
+    "set_tags",
     "snapshots",
     "stats",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import messages
@@ -32,5 +34,19 @@ async def repair_index(
     run does not send it again. Takes an exclusive lock."""
     finished = await run(repository, [*WAIT_FOR_LOCK, "repair", "index"], marker=marker, started=started, stall=stall)
     error = error_of(finished, _("the repository's index cannot be rebuilt"))
+    if error is not None:
+        raise error
+
+
+async def set_tags(
+    repository: Repository, snapshot: str, tags: Sequence[str], *, marker: str = "", started: Started | None = None
+) -> None:
+    """Give a snapshot these tags and no others; it gets another id by it. Takes an exclusive lock, and on a server that
+    lets nothing be removed it fails."""
+    wanted = [part for tag in tags for part in ("--set", tag)]
+    finished = await run(
+        repository, [*WAIT_FOR_LOCK, "tag", *wanted, snapshot], marker=marker, started=started, stall=READ_STALL
+    )  # fmt: skip
+    error = error_of(finished, _("snapshot {id} cannot be given other tags").format(id=snapshot[:8]))
     if error is not None:
         raise error
