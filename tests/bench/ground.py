@@ -18,6 +18,7 @@ import psutil
 from tests.site import Site
 from vaultd.errors import VaultdError
 from vaultd.protect import statecopy
+from vaultd.protect.recorded import STATE_VAULT
 from vaultd.store import Store
 from vaultd.store.records import RunRow, SnapshotRow
 
@@ -204,7 +205,7 @@ class Ground:
 
     def _state_is_due(self) -> bool:
         """Whether a copy of the state is about to be made, which would hold up what is measured."""
-        newest, state = self.store.snapshots(limit=1), self.store.vault_id(statecopy.VAULT)
+        newest, state = self.store.snapshots(limit=1), self.store.vault_id(STATE_VAULT)
         copies = [run for run in self.store.runs(limit=1000) if run.vault == state and run.state == "done"]
         if not newest:
             return False
