@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,6 +206,24 @@ def test_doctor_names_each_fault_with_its_mend(
     assert set(faults) == {"daemon", "password offsite", "restic", "folders"}
     assert faults["password offsite"].startswith("chmod go-rwx ")
     assert all(faults.values())
+
+
+def test_doctor_tells_of_a_socket_that_its_group_cannot_get_to(
+    ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def level() -> str:
+        findings = vaultd(ready, "doctor", "--offline", capsys=capsys)[1]["findings"]
+        return next(one["level"] for one in findings if one["subject"] == "socket")
+
+    text = ready.read_text()
+    ready.write_text(f'{text}[control]\ngroup = "root"\n')  # in the state folder, by default
+    assert level() == "fault"
+    with tempfile.TemporaryDirectory(dir="/tmp") as outside:  # pytest's own folders are closed, too
+        os.chmod(outside, 0o755)
+        ready.write_text(f'{text}[control]\ngroup = "root"\nsocket = "{outside}/run/vaultd.sock"\n')
+        assert level() == "fine"
+        os.chmod(outside, 0o700)
+        assert level() == "fault"
 
 
 def test_doctor_tells_a_broken_configuration(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

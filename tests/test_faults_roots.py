@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_a_snapshot_that_could_not_be_withdrawn_at_once_is_when_the_target_is_lo
 
 
 @needs_mounts
+def test_a_daemon_that_dies_while_it_withdraws_a_snapshot_does_so_when_it_starts_again(tmp_path: Path):
+    disk = tmp_path / "disk"
+    write(disk / "file", "on the disk")
+    (tmp_path / "vault").mkdir()
+    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
+        write(vault / "beside", "beside")
+        (vault / "mount").mkdir()
+        with mounted(vault / "mount", "--bind", str(disk)):
+            site.backup(full=True)
+            write(disk / "file", "changed")
+            hooks(site, before=f"umount '{vault}/mount'")
+            wrapper = Path(site.host["restic"])
+            killing = 'case " $* " in *" tag "*) kill -9 $PPID;; esac\ncase'
+            wrapper.write_text(wrapper.read_text().replace("case", killing, 1))
+            site.start()
+            assert site.daemon is not None
+            until(lambda: site.daemon is None or site.daemon.poll() is not None, "the daemon has died")
+            no_hooks(site)
+            assert {snapshot["id"] for snapshot in site.snapshots(kind="full")} > set(fulls(site))
+        with mounted(vault / "mount", "--bind", str(disk)):
+            site.start()
+            site.wait_protected()
+            assert_only_exact_ones(site)
+            site.assert_restorable()
+
+
+@needs_mounts
 def test_an_unmounted_vault_is_an_alert_and_no_snapshot_and_so_is_another_file_system_there(tmp_path: Path):
     disk, other = tmp_path / "disk", tmp_path / "other"
     write(disk / "a", "a")
@@ -250,6 +278,46 @@ def test_a_vault_that_is_replaced_by_a_file_or_goes_and_comes_back(tmp_path: Pat
         site.wait_protected()
         assert deletions(site) == set()
         site.assert_nothing_lost()
+
+
+def test_a_vault_that_is_missing_when_the_daemon_starts_is_an_alert_and_holds_up_no_other(tmp_path: Path):
+    with bare_site(tmp_path) as (site, vault):
+        other = site.add_vault("other")
+        site.write()
+        write(vault / "a", "a")
+        write(other / "b", "b")
+        site.start()
+        site.wait_protected()
+        site.wait_protected("other")
+        assert site.stop() == 0
+        vault.rename(tmp_path / "aside")
+        site.start()
+        wait_alert(site, "vault-missing")
+        write(other / "c", "c")
+        until(lambda: versions(site, b"c", "other"), "the other vault is protected")
+        assert deletions(site) == set() and len(fulls(site)) == 1
+        write(tmp_path / "aside" / "d", "d, while it was away")
+        (tmp_path / "aside").rename(vault)
+        wait_over(site, "vault-missing")
+        until(lambda: versions(site, b"d"), "protected again")
+        site.wait_protected()
+        site.assert_nothing_lost()
+
+
+def test_a_mass_change_that_is_stored_in_parts_is_seen_as_a_whole(tmp_path: Path):
+    with bare_site(tmp_path, mass_change_share=0.5, mass_change_files=10) as (site, vault):
+        for number in range(40):
+            write(vault / f"folder {number % 8}" / f"{number}", os.urandom(300_000))
+        site.backup(full=True)
+        site.host["batch_seconds"] = 0.05
+        site.write()
+        for path in [path for path in vault.rglob("*") if path.is_file()]:
+            path.write_bytes(os.urandom(300_000))
+        site.backup(full=True)
+        parts = [len(site.content(snapshot["id"])) for snapshot in site.snapshots(kind="express")]
+        assert len(parts) >= 2 and max(parts) < 20, "no part is half of the vault"
+        found = site.alert("mass-change", "")
+        assert found is not None and found.detail["changed"] == 40
 
 
 def test_a_mass_change_is_an_alert_protection_goes_on_and_only_somebody_ends_it(tmp_path: Path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.resticking import gone, make_repository, none_left, ready_repository, run, wait_for
-from vaultd.errors import ResticError
+from vaultd.errors import ResticError, UnreachableError
 from vaultd.restic import Repository, commands, process
+from vaultd.restic.exit import error_of
 from vaultd.restic.features import version
 
 
@@ -275,6 +278,17 @@ def test_child_that_outlives_restic_and_holds_its_pipes_does_not_hold_the_run(tm
     finished = run(process.run(repository, [], marker="holder-1", started=lambda pid, _start: seen.append(pid)))
     assert finished.code == 0
     assert none_left(seen[0], "holder-1")
+
+
+def test_restic_that_goes_on_without_its_ssh_is_ended_and_the_line_is_blamed(tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    shutil.copy("/bin/sleep", ssh)
+    stand_in = fake(tmp_path, f"{ssh} 2 >/dev/null 2>&1 & exec sleep 300\n")
+    repository = dataclasses.replace(stand_in, url="sftp:there:repository")
+    finished = run(process.run(repository, [], stall=600))
+    assert finished.lost_line and not finished.stalled
+    error = error_of(finished, "what")
+    assert isinstance(error, UnreachableError) and "line" in error.why
 
 
 def test_environment_is_from_scratch_and_no_secret_is_in_it_or_in_argv(

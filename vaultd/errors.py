@@ -139,6 +139,10 @@ class ResticError(VaultdError):
     code = "restic"
 
 
+class KeptSnapshotError(ResticError):
+    """A snapshot cannot be changed: the server lets nothing be removed."""
+
+
 class NotAuthorisedError(VaultdError):
     """The caller may not do this."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from tests.site import Site
 from vaultd.errors import VaultdError
 from vaultd.protect import statecopy
 from vaultd.protect.recorded import STATE_VAULT
+from vaultd.restic import commands
 from vaultd.store import Store
 from vaultd.store.records import RunRow, SnapshotRow
 
@@ -48,8 +50,11 @@ class Ground:
         """CPU seconds of the last plain run, ssh included."""
 
     def prepare(self) -> None:
-        """Make what is missing: configuration and both repositories."""
-        self.site.prepare()
+        """Make what is missing: configuration and both repositories, with keys as slow as restic makes them."""
+        self.site.write()
+        self.site.state.mkdir(mode=0o700, exist_ok=True)
+        if not (self.server.root / "repo" / "config").exists():
+            asyncio.run(commands.init(self.site.repository(TARGET)))
         if not (self.server.root / "plain" / "config").exists():
             self._restic("init", prefix=())  # before the server moves to where ``prefix`` can reach it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from vaultd.config import positions
@@ -13,10 +14,12 @@ from vaultd.i18n import _
 from vaultd.names import display
 
 
-def check_folders(config: Config) -> None:
+def check_folders(config: Config, *, known: Collection[str] = ()) -> None:
     """Refuse a missing folder, a file, a path through a symbolic link, and folders in one another. Raises ConfigFaults.
 
-    Nesting is seen through symbolic links and bind-mounted doubles of the same folder (device and inode).
+    Of the vaults ``known`` from before a folder that is missing is no fault of the configuration: its disk may come
+    later, and the other vaults must not wait for it. Nesting is seen through symbolic links and bind-mounted doubles of
+    the same folder (device and inode).
     """
     faults: list[tuple[Key, str, str, str]] = []
     folders: list[tuple[Key, str, str]] = []
@@ -24,6 +27,8 @@ def check_folders(config: Config) -> None:
     for index, vault in enumerate(config.vault):
         key: Key = ("vault", index, "path")
         name = f"vault[{vault.name}].path"
+        if vault.name in known and not os.path.isdir(vault.path) and not os.path.islink(vault.path):
+            continue
         problem = folder_problem(vault.path)
         if problem:
             faults.append((key, name, *problem))

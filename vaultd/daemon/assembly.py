@@ -39,10 +39,10 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
 
     Raises ConfigError for folders that cannot be vaults, StateError for a state that cannot be used.
     """
-    check_folders(config)
     files.make_private_directory(config.host.state)
     store = Store(places.database(config.host.state))
     try:
+        check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
         recover.end_runs(store, config.host.cache)
         recover.clear_lists(config.host.state)
         context = Context(config, store, on_progress)

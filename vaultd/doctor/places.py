@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ def check_places(config: Config) -> Iterator[Finding]:
         yield from _secret(target.identity, f"identity {target.name}")
         yield from _secret(target.password_file, f"password {target.name}")
     yield from _state(config)
+    yield from _socket(config)
 
 
 def _vaults(config: Config) -> Iterator[Finding]:
@@ -104,6 +106,31 @@ def _state(config: Config) -> Iterator[Finding]:
     else:
         text = _("the state folder is not on encrypted storage: it holds the names of all files, hashes and keys")
         yield Finding(ADVICE, "state encryption", text, _("move it to a disk with LUKS, or encrypt this one"))
+
+
+def _socket(config: Config) -> Iterator[Finding]:
+    """Whether the group that may use the socket can get to it."""
+    group, socket = config.control.group, config.control.socket
+    if group is None:
+        return
+    for folder in socket.parents[1:]:  # the daemon gives the socket's own folder to the group
+        if folder == config.host.state or (folder.is_dir() and not _lets_in(folder, group)):
+            text = _("group {group} cannot get to the socket {path}: {folder} is closed to it")
+            yield Finding(
+                FAULT, "socket", text.format(group=group, path=display(socket), folder=display(folder)),
+                _("set another place in the configuration, such as /run/vaultd/vaultd.sock: socket, table [control]"),
+            )  # fmt: skip
+            return
+    yield Finding(FINE, "socket", _("group {group} can get to the socket").format(group=group))
+
+
+def _lets_in(folder: Path, group: str) -> bool:
+    found = folder.stat()
+    try:
+        theirs = found.st_gid == grp.getgrnam(group).gr_gid
+    except KeyError:  # there is no such group: the daemon will say so
+        theirs = False
+    return bool(found.st_mode & (stat.S_IXGRP if theirs else stat.S_IXOTH))
 
 
 def is_encrypted(path: Path, sys: Path = Path("/sys")) -> bool:

@@ -11,9 +11,11 @@ from vaultd.store import Store
 
 
 def check_mass_change(store: Store, vault: VaultRef, target: TargetRef, changes: ChangeSet) -> bool:
-    """Raise an alert when one change set changes or deletes too large a share of a vault. Protection goes on.
+    """Raise an alert when what is to be stored changes or deletes too large a share of a vault. Protection goes on.
 
-    New files do not count: a path counts when it had a version before. A first protection never counts.
+    New files do not count: a path counts when it had a version before. A first protection never counts. Of a large
+    change one run takes a part only, so what waits behind it counts too, unless most of this part is unchanged and is
+    just owed to the target again.
     """
     if store.last_snapshot(target.id, vault.id, SnapshotKind.FULL) is None:
         return False
@@ -21,7 +23,10 @@ def check_mass_change(store: Store, vault: VaultRef, target: TargetRef, changes:
     gone = store.count_gone(target.id, vault.id)
     if len(changes.files) + gone < limit:
         return False
-    changed = store.count_with_versions(vault.id, changes.files) + gone
+    changed = store.count_with_versions(vault.id, changes.files.keys() - changes.known.keys())
+    if 2 * len(changes.known) < len(changes.files):
+        changed = max(changed, store.count_changed(target.id, vault.id))
+    changed += gone
     files = max(1, store.totals(vault.id)[0])
     if changed < limit or changed / files < vault.config.mass_change_share:
         return False

@@ -70,6 +70,10 @@ class Health:
         self._prepared = True
         self._set_repair(False)
 
+    def look_again(self) -> None:
+        """Look at the target before the next run."""
+        self._prepared = False
+
     def note_broken(self, total: int, error: BaseException, seconds: float) -> None:
         """A run that was to send ``total`` bytes broke off after so many seconds."""
         self._note("locks", "1")

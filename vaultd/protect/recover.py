@@ -63,12 +63,13 @@ async def attach(context: Context, target: TargetRef, repair: bool, lift: Callab
     if known is None:
         _refuse_foreign(context, target, listed)
         store.pin_repository(target.name, found)
-        store.set_meta(f"key:{target.name}", await commands.key_id(target.repository) or "")
     elif known != found:
         why = _("it was {known} and is {found}").format(known=known[:8], found=found[:8])
         hint = _("check the target's path; if the new repository is meant: vaultd target trust {name} --repository")
         what = _("target {name} holds another repository than before").format(name=target.name)
         raise ForeignRepositoryError(what, why, hint.format(name=target.name))
+    elif store.get_meta(f"key:{target.name}") is None:  # for the next start; a first protection does not wait for it
+        store.set_meta(f"key:{target.name}", await commands.key_id(target.repository) or "")
     await asyncio.to_thread(_note_unclaimed, store, target, listed, context.config.host.name)
     await asyncio.to_thread(_note_missing, store, target, listed)
     # Not before that look, which takes no lock and a second or more: a server may still be carrying out what a run that

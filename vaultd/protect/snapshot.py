@@ -107,6 +107,7 @@ async def make(
             await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
         except RootError:
             if kind is SnapshotKind.FULL and result.snapshot_id is not None:
+                store.end_run(run, "failed", time.monotonic() - begun, error=RootError.code)  # also if we die now
                 await withdraw(store, target, vault.name, run, vault.root, result.snapshot_id)
             raise
         moment = moment if forced is not None or result.began is None else result.began

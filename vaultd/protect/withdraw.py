@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from vaultd.errors import VaultdError
+from vaultd.errors import KeptSnapshotError, VaultdError
 from vaultd.protect.recorded import upkeep
 from vaultd.protect.refs import TargetRef
 from vaultd.restic import commands
@@ -27,5 +27,8 @@ async def withdraw(store: Store, target: TargetRef, vault: str, change_set: str,
                 target.repository, snapshot, withdrawn_tags(vault, change_set, root), marker=run, started=started
             )
         log.warning("target %s: snapshot %s of vault %s is not exact: withdrawn", target.name, snapshot[:8], vault)
+    except KeptSnapshotError as error:
+        store.stop_refusing(change_set)  # else every look at the target would add a copy
+        log.error("target %s: snapshot %s stays, though it is not exact: %s", target.name, snapshot[:8], error)
     except VaultdError as error:
         log.warning("target %s: snapshot %s cannot be withdrawn now: %s", target.name, snapshot[:8], error)

@@ -179,6 +179,9 @@ class Worker:
         except (UnreachableError, ResticError, TargetFullError, asyncio.CancelledError) as error:
             self.health.note_broken(changes.expected[1], error, time.monotonic() - begun)
             raise
+        except RootError:  # what restic made of it may still have to be withdrawn
+            self.health.look_again()
+            raise
         finally:
             self.schedule.spent.add(time.monotonic() - begun, full=kind is SnapshotKind.FULL)
         seconds = time.monotonic() - begun

@@ -226,6 +226,8 @@ def error_of(finished: Finished, what: str, allowed: Iterable[int] = (DONE,)) ->
         )
     by_prose, words = _by_prose(finished)
     case = by_prose if finished.code == 1 or finished.gave_up else CODES.get(finished.code, CODES[1])
+    if finished.lost_line and case is CODES[1]:
+        return UnreachableError(what, _("the line to the server broke"), _(_UNREACHABLE_HINT))
     error = case.error(what, _(case.why) or words, _(case.hint))
     owner = _OWNER.search(words_of(finished))
     if isinstance(error, LockedError) and owner is not None:

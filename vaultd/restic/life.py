@@ -28,8 +28,7 @@ RETRIES = 4
 
 SSH = b"ssh"
 WITHOUT_SSH = 5.0
-TO_START_SSH = 15.0
-"""Seconds that restic may take to end when its ssh has, and to start it."""
+"""Seconds that restic may take to end when its ssh has."""
 
 _CLOCK = re.compile(rb'"seconds_(?:elapsed|remaining)":\d+,?')
 _RETRY = re.compile(rb"(\w+\(<?[^ >]*>?.*\)) returned error, retrying after ")
@@ -45,8 +44,8 @@ class Life:
     moved: int = 0
     ticks: int = 0
     retries: Counter[bytes] = field(default_factory=Counter)
-    needs_ssh: bool = False
-    no_ssh_before: float = field(default_factory=lambda: time.monotonic() + TO_START_SSH)
+    ssh_seen: bool = False
+    ssh_missed: float | None = None
 
     def raw(self) -> None:
         """Content came out of it."""
@@ -67,13 +66,17 @@ class Life:
         return self.retries[match[1]] >= RETRIES
 
     def lost_its_line(self, session: int) -> bool:
-        """Whether restic has had no ssh for a while, and needs one."""
-        if not self.needs_ssh:
+        """Whether restic had an ssh and has had none for a while. Before it starts one it may take its time: it looks
+        at every path that it is given first."""
+        if any(proc.program(pid) == SSH for pid in proc.children(session)):
+            self.ssh_seen, self.ssh_missed = True, None
+            return False
+        if not self.ssh_seen:
             return False
         now = time.monotonic()
-        if any(proc.program(pid) == SSH for pid in proc.members(session, "")):
-            self.no_ssh_before = now + WITHOUT_SSH
-        return now > self.no_ssh_before
+        if self.ssh_missed is None:
+            self.ssh_missed = now
+        return now > self.ssh_missed + WITHOUT_SSH
 
     def silent_for(self, session: int) -> float:
         """Seconds since the last sign of life, looking at the I/O and CPU time of the run's processes too."""

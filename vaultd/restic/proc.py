@@ -31,6 +31,7 @@ class ProcStat:
     """What /proc/PID/stat says. ``start`` and ``cpu`` are clock ticks (start: since boot; cpu: user and system)."""
 
     state: str
+    parent: int
     session: int
     cpu: int
     start: int
@@ -40,11 +41,11 @@ def read_stat(pid: int) -> ProcStat | None:
     """The process's state, or None when there is none of this number."""
     try:
         raw = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # another user's, with hidepid
         return None
     fields = raw[raw.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
     return ProcStat(
-        fields[0].decode("ascii"), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19])
+        fields[0].decode("ascii"), int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19])
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def program(pid: int) -> bytes:
     """The name of the program that a process runs, 15 bytes at most; empty when it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_bytes().rstrip(b"\n")
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
 
 
@@ -96,6 +97,12 @@ def members(session: int, marker: str, *, owned: bool = True) -> list[int]:
         if (owned and stat.session == session) or (marker and wanted in _environ(pid)):
             found.append(pid)
     return found
+
+
+def children(parent: int) -> list[int]:
+    """The living children of a process, zombies left out."""
+    stats = ((pid, read_stat(pid)) for pid in _all_pids())
+    return [pid for pid, stat in stats if stat is not None and stat.parent == parent and stat.state not in "ZX"]
 
 
 def io_and_cpu(session: int) -> tuple[int, int]:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 GATE = 'IFS= read -r word && [ "$word" = go ] && exec "$@" </dev/null; exit 124'
 STDERR_KEPT = 64 * 1024
 CHUNK = 64 * 1024
+LOOK_EVERY = 5.0
+STARTING = 0.5
 LINE_KEPT = 16 * 1024 * 1024
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -65,8 +67,7 @@ async def run(
     limit = () if repository.limit_upload is None else ("--limit-upload", str(repository.limit_upload))
     ssh_log = SshLog(repository.url, repository.options, repository.temp or repository.cache)
     command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
-    one = _Run(marker, on_line, on_error_line, stdout_to)
-    one.life.needs_ssh = repository.url.startswith("sftp:")
+    one = _Run(marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"))
     with ssh_log.open():
         try:
             one.spawn(command, environment(repository, marker), started)
@@ -77,7 +78,7 @@ async def run(
         finally:
             one.close_pipes()
         stderr = sanitised(bytes(one.tail) + ssh_log.text())
-    return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun, one.gave_up)
+    return Finished(one.code, stderr, one.stalled, time.monotonic() - one.begun, one.gave_up, one.lost_line)
 
 
 def sanitised(text: bytes) -> str:
@@ -91,6 +92,7 @@ class _Run:
     on_line: Callable[[bytes], None] | None
     on_error_line: Callable[[bytes], None] | None
     stdout_to: Callable[[bytes], None] | None
+    over_ssh: bool = False
     begun: float = field(default_factory=time.monotonic)
     stalled: bool = False
     child: subprocess.Popen[bytes] | None = None
@@ -98,6 +100,7 @@ class _Run:
     tail: bytearray = field(default_factory=bytearray)
     life: Life = field(default_factory=Life)
     gave_up: bool = False
+    lost_line: bool = False
     streams: list[tuple[asyncio.StreamReader, asyncio.ReadTransport]] = field(default_factory=list)
 
     @property
@@ -225,12 +228,14 @@ class _Run:
                 log.warning("restic (process %d) has shown no life for %.0f s: killed", self._pid, stall)
                 self._kill_members()
                 return
-            if self.life.lost_its_line(self._pid):
-                self.stalled = True
+            if self.over_ssh and self.life.lost_its_line(self._pid):
+                self.gave_up = self.lost_line = True
                 log.warning("restic (process %d) goes on although its ssh has ended: killed", self._pid)
                 self._kill_members()
                 return
-            await self._gone_within(min(5.0, stall / 8))
+            # More often until its ssh is there: one that was there between two looks only was not seen.
+            starting = self.over_ssh and not self.life.ssh_seen
+            await self._gone_within(min(STARTING if starting else LOOK_EVERY, stall / 8))
 
     @property
     def _pid(self) -> int:

@@ -41,13 +41,14 @@ class Repository:
 class Finished:
     """How a run ended. ``code`` is negative for a signal's number; ``stderr`` the last 64 KiB, control characters
     replaced; ``stalled``: it showed no life and was killed; ``gave_up``: it was ended because it went on retrying
-    the same operation in vain; ``duration`` in seconds."""
+    the same operation in vain; ``lost_line``: because its ssh had ended; ``duration`` in seconds."""
 
     code: int
     stderr: str
     stalled: bool
     duration: float
     gave_up: bool = False
+    lost_line: bool = False
 
 
 def environment(repository: Repository, marker: str) -> dict[str, str]:

@@ -67,6 +67,11 @@ class MadeStore(OwedStore):
         found = self._db.execute("SELECT 1 FROM run WHERE id=? AND error='root'", (run,))
         return found.fetchone() is not None
 
+    def stop_refusing(self, run: str) -> None:
+        """The refused run's snapshot cannot be withdrawn: ``refused_run`` does not say so any more."""
+        with self.database.write() as db:
+            db.execute("UPDATE run SET error='root, kept' WHERE id=? AND error='root'", (run,))
+
     def runs(self, *, state: str | None = None, target: int | None = None, limit: int = 1000) -> list[RunRow]:
         """Runs, newest first."""
         return records.runs(self._db, state=state, target=target, limit=limit)

@@ -70,6 +70,15 @@ class OwedStore(StoreBase):
         ).fetchone()
         return int(row[0])
 
+    def count_changed(self, target: int, vault: int) -> int:
+        """How many files with a version have content that is in no snapshot there."""
+        row = self._db.execute(
+            "SELECT count(*) FROM pending WHERE target=? AND vault=? AND kind='f' AND unsafe_since IS NOT NULL AND"
+            " EXISTS(SELECT 1 FROM version WHERE vault=pending.vault AND path=pending.path)",
+            (target, vault),
+        ).fetchone()
+        return int(row[0])
+
     def count_with_versions(self, vault: int, paths: Iterable[bytes]) -> int:
         """How many of these paths have a version already."""
         query = "SELECT 1 FROM version WHERE vault=? AND path=? LIMIT 1"

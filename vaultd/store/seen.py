@@ -87,6 +87,11 @@ class SeenStore(StoreBase):
         ).fetchone()
         return row is None
 
+    def is_empty_vault(self, name: str) -> bool:
+        """Whether the catalog has nothing of a vault of this name, or does not know it."""
+        number = self.known("vault", name)
+        return number is None or self.is_empty(number)
+
     def set_totals(self, vault: int, files: int, total: int, complete_as_of: int | None) -> None:
         """Keep what a whole scan counted, and when it began (None: it was not complete)."""
         with self.database.write() as db:

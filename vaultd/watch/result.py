@@ -19,7 +19,7 @@ class RootProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What a scan counted. ``files`` are all entries that are not directories, ``size`` the bytes of regular files.
+    """What a scan counted. ``files`` are the regular files, as restic counts them, ``size`` their bytes.
 
     ``began`` is nanoseconds since 1970. ``changed`` and ``gone`` count paths written to catalog and backlog.
     ``skipped_mounts`` are mounts that changed or vanished, or newly hide files; ``unreadable`` names the first 200 of

@@ -105,7 +105,7 @@ class Walk:
             self._differences.note(path)
         if seen.kind == "d":
             return True
-        self.counts.files += 1
+        self.counts.files += seen.kind == "f"
         self.counts.size += seen.size
         return False
 
@@ -149,7 +149,7 @@ class Walk:
 
     def _listing(self, folder: bytes, prefix: bytes, stack: list[bytes], unread: set[bytes]) -> list[Row]:
         rows: list[Row] = []
-        add, stat, total, folders = rows.append, os.stat, 0, 0
+        add, stat, total, others = rows.append, os.stat, 0, 0
         handle = os.open(join(self._root, folder), _OPEN)
         try:
             # By its handle: os.listdir gives bytes only for a path, and the path may mean another directory by now.
@@ -169,18 +169,19 @@ class Walk:
                     total += size
                 elif kind == _FOLDER:
                     letter, size = "d", 0
-                    folders += 1
+                    others += 1
                     path = prefix + name
                     if path not in self._apart:
                         stack.append(path)
                 else:
                     letter, size = "l" if kind == _LINK else "o", 0
+                    others += 1
                 add((
                     name, letter, seen.st_ino, size, seen.st_mtime_ns, seen.st_ctime_ns, mode & 0o7777, seen.st_uid,
                     seen.st_gid,
                 ))  # fmt: skip
         finally:
             os.close(handle)
-        self.counts.files += len(rows) - folders
+        self.counts.files += len(rows) - others
         self.counts.size += total
         return rows

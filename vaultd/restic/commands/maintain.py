@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaultd.errors import ResticError
+from vaultd.errors import KeptSnapshotError, ResticError
 from vaultd.i18n import _
 from vaultd.restic import messages
 from vaultd.restic.commands.common import READ_STALL, WAIT_FOR_LOCK, collect
@@ -41,12 +41,15 @@ async def repair_index(
 async def set_tags(
     repository: Repository, snapshot: str, tags: Sequence[str], *, marker: str = "", started: Started | None = None
 ) -> None:
-    """Give a snapshot these tags and no others; it gets another id by it. Takes an exclusive lock, and on a server that
-    lets nothing be removed it fails."""
+    """Give a snapshot these tags and no others; it gets another id by it. Takes an exclusive lock. Raises
+    KeptSnapshotError where the server lets nothing be removed: the snapshot is there twice then, with either tags."""
     wanted = [part for tag in tags for part in ("--set", tag)]
     finished = await run(
         repository, [*WAIT_FOR_LOCK, "tag", *wanted, snapshot], marker=marker, started=started, stall=READ_STALL
     )  # fmt: skip
-    error = error_of(finished, _("snapshot {id} cannot be given other tags").format(id=snapshot[:8]))
+    what = _("snapshot {id} cannot be given other tags").format(id=snapshot[:8])
+    error = error_of(finished, what)
     if error is not None:
         raise error
+    if "unable to modify the tags" in finished.stderr:  # restic 0.18: a warning, exit code 0
+        raise KeptSnapshotError(what, _("the server does not let it be removed"))
