@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from tests.bench import trees
@@ -43,7 +47,32 @@ def small(bench: Bench) -> Figures:
         return first(bench, "first-small", tree, 1.15)
 
 
+STATUS_RUNS = 20
+
+
+def status(bench: Bench) -> Figures:
+    """``vaultd status`` as a whole process, while 2 GB are protected for the first time."""
+    with bench.place("large-files") as tree:
+        trees.large_files(tree, 8, bench.scaled(2_000_000_000))
+        with bench.ground(bench.folder / "status", tree) as ground:
+            started = ground.start()
+            ground.wait(lambda: any(run.state == "running" for run in ground.runs(started)), "restic runs")
+            command = [sys.executable, "-m", "vaultd", "--config", str(ground.site.file), "status"]
+            figures = Figures([])
+            for _turn in range(STATUS_RUNS):
+                begun = time.monotonic()
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+                figures.ours.append(time.monotonic() - begun)
+            if ground.newest(started, None) is not None:
+                figures.notes.append("the backup was over before the last of them")
+            ground.stop()
+    figures.parts.append(Part(statistics.median(figures.ours), 0.2, " s"))
+    bench.tell(f"status: {', '.join(f'{one:.3f}' for one in figures.ours)} s")
+    return figures
+
+
 ROWS = (
     Row("first-large", "first protection of 2 GB in 8 files, against plain restic backup", large),
     Row("first-small", "first protection of 100,000 small files, against plain restic backup", small),
+    Row("status", "vaultd status as a whole process, while a backup runs", status),
 )

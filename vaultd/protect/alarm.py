@@ -21,7 +21,7 @@ def check_mass_change(store: Store, vault: VaultRef, target: TargetRef, changes:
         return False
     limit = vault.config.mass_change_files
     gone = store.count_gone(target.id, vault.id)
-    if len(changes.files) + gone < limit:
+    if max(len(changes.files), store.backlog(target.id, vault.id).files) + gone < limit:
         return False
     changed = store.count_with_versions(vault.id, changes.files.keys() - changes.known.keys())
     if 2 * len(changes.known) < len(changes.files):
@@ -30,6 +30,9 @@ def check_mass_change(store: Store, vault: VaultRef, target: TargetRef, changes:
     files = max(1, store.totals(vault.id)[0])
     if changed < limit or changed / files < vault.config.mass_change_share:
         return False
+    for standing in store.alerts.list():  # of a change in parts what is left gets less with each
+        if (standing.code, standing.vault) == ("mass-change", vault.name):
+            changed = max(changed, int(str(standing.detail["changed"])))
     detail = {"changed": changed, "files": files, "share": round(changed / files, 3)}
     store.alerts.raise_("mass-change", vault=vault.name, detail=detail)
     return True
