@@ -82,7 +82,6 @@ def protect_over_a_breaking_line(site: HostileSite, large: int, small: int, seco
         folder.mkdir(exist_ok=True)
         (folder / f"{number}").write_bytes(os.urandom(MIB))
     size = (large + small) * MIB
-    site.host["stall_seconds"] = 20
     site.prepare()
     with namespaces() as (host, far), server_in(far, site.servers["offsite"]):
         known_hosts = Path(str(site.targets["offsite"]["known_hosts"]))
