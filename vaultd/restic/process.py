@@ -116,6 +116,7 @@ class _Run:
                 stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env=env, cwd="/", start_new_session=True,
             )  # fmt: skip
+            proc.give_way(self.child.pid)
             self._notice_exit(self.child.pid)
             if started is not None:
                 started(self.child.pid, process_start(self.child.pid) or 0)
