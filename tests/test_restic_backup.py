@@ -239,13 +239,11 @@ def test_listed_file_that_vanishes_while_restic_runs_is_left_out_without_a_word(
 
     async def vanishing() -> BackupResult:
         listed = raw_list(tmp_path, *paths)
-        task = asyncio.create_task(
-            commands.backup(
-                repository, files_from=listed, host="h",
-                on_progress=lambda _files, count: (folder / "z").unlink(missing_ok=True) if count else None,
-            )
-        )  # fmt: skip
-        await asyncio.sleep(0)
+        task = asyncio.create_task(commands.backup(repository, files_from=listed, host="h"))
+        while not any(locks.iterdir()):  # by now restic has looked at what is listed, and has read nothing yet
+            assert not task.done()
+            await asyncio.sleep(0.001)
+        (folder / "z").unlink()
         return await task
 
     result = run(vanishing())
