@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faulting import FaultSite
@@ -125,14 +127,42 @@ def test_a_disk_that_goes_while_restic_runs_is_nothing_acknowledged_and_nothing_
                 site.assert_restorable()
 
 
-@needs_mounts
-def test_a_snapshot_that_could_not_be_withdrawn_at_once_is_when_the_target_is_looked_at_again(tmp_path: Path):
-    disk = tmp_path / "disk"
-    write(disk / "file", "on the disk")
-    (tmp_path / "vault").mkdir()
-    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
+@contextlib.contextmanager
+def site_with_disk(folder: Path) -> Iterator[tuple[FaultSite, Path, Path]]:
+    """A site, its vault with a file and a place to mount something at, and a folder with a file to mount there."""
+    write(folder / "disk" / "file", "on the disk")
+    with bare_site(folder / "site") as (site, vault):
         write(vault / "beside", "beside")
         (vault / "mount").mkdir()
+        yield site, vault, folder / "disk"
+
+
+@needs_mounts
+def test_a_snapshot_that_cannot_be_removed_is_copied_once_and_then_left_alone(tmp_path: Path):
+    with site_with_disk(tmp_path) as (site, vault, disk):
+        snapshots = site.servers["offsite"].root / "repo" / "snapshots"
+        try:
+            with mounted(vault / "mount", "--bind", str(disk)):
+                site.backup(full=True)
+                write(disk / "file", "changed")
+                hooks(site, before=f"umount '{vault}/mount'", after=f"chattr +i '{snapshots}'/*")
+                (outcome,) = site.backup(full=True)
+                no_hooks(site)
+            assert outcome.error is not None and outcome.error["code"] == "root"
+            assert len(site.snapshots(kind="withdrawn")) == 1
+            for _again in range(2):
+                with mounted(vault / "mount", "--bind", str(disk)):
+                    (outcome,) = site.backup(full=True)
+                assert outcome.error is None
+            assert len(site.snapshots(kind="withdrawn")) == 1
+            assert len(site.snapshots(kind="full")) == len(set(fulls(site))) + 1
+        finally:
+            subprocess.run(["chattr", "-i", *map(str, snapshots.iterdir())], check=True)
+
+
+@needs_mounts
+def test_a_snapshot_that_could_not_be_withdrawn_at_once_is_when_the_target_is_looked_at_again(tmp_path: Path):
+    with site_with_disk(tmp_path) as (site, vault, disk):
         with mounted(vault / "mount", "--bind", str(disk)):
             site.backup(full=True)
             write(disk / "file", "changed")
@@ -154,12 +184,7 @@ def test_a_snapshot_that_could_not_be_withdrawn_at_once_is_when_the_target_is_lo
 
 @needs_mounts
 def test_a_daemon_that_dies_while_it_withdraws_a_snapshot_does_so_when_it_starts_again(tmp_path: Path):
-    disk = tmp_path / "disk"
-    write(disk / "file", "on the disk")
-    (tmp_path / "vault").mkdir()
-    with bare_site(tmp_path / "site", path=tmp_path / "vault") as (site, vault):
-        write(vault / "beside", "beside")
-        (vault / "mount").mkdir()
+    with site_with_disk(tmp_path) as (site, vault, disk):
         with mounted(vault / "mount", "--bind", str(disk)):
             site.backup(full=True)
             write(disk / "file", "changed")

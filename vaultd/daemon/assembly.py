@@ -39,8 +39,11 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
 
     Raises ConfigError for folders that cannot be vaults, StateError for a state that cannot be used.
     """
+    database = places.database(config.host.state)
+    if not database.exists():
+        check_folders(config)  # refused before anything is made
     files.make_private_directory(config.host.state)
-    store = Store(places.database(config.host.state))
+    store = Store(database)
     try:
         check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
         recover.end_runs(store, config.host.cache)

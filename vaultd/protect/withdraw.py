@@ -28,7 +28,7 @@ async def withdraw(store: Store, target: TargetRef, vault: str, change_set: str,
             )
         log.warning("target %s: snapshot %s of vault %s is not exact: withdrawn", target.name, snapshot[:8], vault)
     except KeptSnapshotError as error:
-        store.stop_refusing(change_set)  # else every look at the target would add a copy
+        store.keep_refused(change_set)  # else every look at the target would add a copy
         log.error("target %s: snapshot %s stays, though it is not exact: %s", target.name, snapshot[:8], error)
     except VaultdError as error:
         log.warning("target %s: snapshot %s cannot be withdrawn now: %s", target.name, snapshot[:8], error)
