@@ -329,6 +329,15 @@ def test_a_vault_that_is_missing_when_the_daemon_starts_is_an_alert_and_holds_up
         site.assert_nothing_lost()
 
 
+def test_a_new_vault_whose_folder_is_missing_is_refused_before_a_record_of_it_is_made(tmp_path: Path):
+    with bare_site(tmp_path) as (site, vault):
+        vault.rmdir()
+        shutil.rmtree(site.state)
+        answer = site.cli("backup")
+        assert answer.code != 0 and answer.json["error"]["code"] == "config"
+        assert os.listdir(site.state) == ["lock"]
+
+
 def test_a_mass_change_that_is_stored_in_parts_is_seen_as_a_whole(tmp_path: Path):
     with bare_site(tmp_path, mass_change_share=0.5, mass_change_files=10) as (site, vault):
         for number in range(40):

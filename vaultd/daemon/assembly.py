@@ -41,7 +41,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
     """
     database = places.database(config.host.state)
     if not database.exists():
-        check_folders(config)  # refused before anything is made
+        check_folders(config)  # refused before a record of it is made
     files.make_private_directory(config.host.state)
     store = Store(database)
     try:
