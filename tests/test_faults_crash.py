@@ -140,6 +140,28 @@ def test_a_snapshot_that_nobody_acknowledged_is_unclaimed_and_its_changes_run_ag
     site.assert_records_true()
 
 
+def test_a_restic_that_only_looks_and_hangs_is_ended_by_the_next_daemon(site: HostileSite):
+    vault = site.add_vault()
+    (vault / "file").write_bytes(b"content")
+    site.prepare()
+    site.start(wait=False)
+
+    def looking() -> psutil.Process | None:
+        for process in site.processes():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "restic" and "config" in process.cmdline():
+                    return process
+        return None
+
+    reader = until(looking, "restic looks at the repository", 30)
+    reader.suspend()  # on no record, and it does not end by itself
+    site.crash()
+    assert reader.is_running()
+    site.start()
+    site.assert_gone([reader])
+    site.wait_caught_up()
+
+
 @pytest.mark.parametrize(("program", "opens"), [("vaultd.watch.scanner", "state.db"), ("vaultd.hashing", "disk.img")])
 def test_helpers_of_a_killed_daemon_go_with_it_whatever_they_are_doing(site: HostileSite, program: str, opens: str):
     vault = site.add_vault()

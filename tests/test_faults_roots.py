@@ -138,7 +138,7 @@ def site_with_disk(folder: Path) -> Iterator[tuple[FaultSite, Path, Path]]:
 
 
 @needs_mounts
-def test_a_snapshot_that_cannot_be_removed_is_copied_once_and_then_left_alone(tmp_path: Path):
+def test_a_snapshot_that_cannot_be_removed_is_copied_once_and_removed_when_it_can_be(tmp_path: Path):
     with site_with_disk(tmp_path) as (site, vault, disk):
         snapshots = site.servers["offsite"].root / "repo" / "snapshots"
         try:
@@ -158,6 +158,10 @@ def test_a_snapshot_that_cannot_be_removed_is_copied_once_and_then_left_alone(tm
             assert len(site.snapshots(kind="full")) == len(set(fulls(site))) + 1
         finally:
             subprocess.run(["chattr", "-i", *map(str, snapshots.iterdir())], check=True)
+        with mounted(vault / "mount", "--bind", str(disk)):
+            (outcome,) = site.backup(full=True)
+        assert outcome.error is None and len(site.snapshots(kind="withdrawn")) == 1
+        assert_only_exact_ones(site)
 
 
 @needs_mounts

@@ -24,7 +24,7 @@ from vaultd.restore import workplace
 from vaultd.restore.choice import plan_restore
 from vaultd.restore.compare import compare, describe
 from vaultd.restore.plan import Request
-from vaultd.restore.result import Outcome
+from vaultd.restore.result import Outcome, Result
 from vaultd.restore.run import Restore
 from vaultd.sftp import HostKey, trust
 from vaultd.targets import repository as repository_of
@@ -91,6 +91,14 @@ def test_a_line_that_breaks_is_taken_up_again_and_the_result_is_right(
     assert cut.done and len(notes) == 1
     assert result.outcome is Outcome.DONE
     assert compare(stored.root, tmp_path / "restored") == []
+
+
+@pytest.mark.parametrize(("files", "size", "code"), [(0, 0, 1), (0, 5, 3), (1, 5, 3)])
+def test_a_failed_restore_that_has_brought_something_is_partial(
+    stored: Stored, tmp_path: Path, files: int, size: int, code: int
+) -> None:
+    result = Result(stored.plan(), tmp_path, Outcome.FAILED, files_done=files, bytes_done=size)
+    assert result.exit_code == code
 
 
 def test_a_server_that_stays_away_leaves_a_restore_that_goes_on_when_it_is_back(

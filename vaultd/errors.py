@@ -139,10 +139,6 @@ class ResticError(VaultdError):
     code = "restic"
 
 
-class KeptSnapshotError(ResticError):
-    """A snapshot cannot be changed: the server lets nothing be removed."""
-
-
 class NotAuthorisedError(VaultdError):
     """The caller may not do this."""
 

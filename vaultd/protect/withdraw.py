@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from vaultd.errors import KeptSnapshotError, VaultdError
+from vaultd.errors import VaultdError
 from vaultd.protect.recorded import upkeep
 from vaultd.protect.refs import TargetRef
 from vaultd.restic import commands
@@ -19,16 +19,15 @@ log = logging.getLogger(__name__)
 
 
 async def withdraw(store: Store, target: TargetRef, vault: str, change_set: str, root: bytes, snapshot: str) -> None:
-    """Tag a snapshot ``kind=withdrawn``. When that cannot be done now, it is tried again when the target is next looked
-    at (``recover.attach``); a server that lets nothing be removed keeps it as it is."""
+    """Tag a snapshot ``kind=withdrawn``. What cannot be done now is tried again when the target is next looked at
+    (``recover.attach``). Where only the copy with the new tags was allowed, only the removal is tried again."""
+    tags = withdrawn_tags(vault, change_set, root)
     try:
         with upkeep(store, target) as (run, started):
-            await commands.set_tags(
-                target.repository, snapshot, withdrawn_tags(vault, change_set, root), marker=run, started=started
-            )
+            if await commands.count_tagged(target.repository, tags):
+                await commands.forget(target.repository, snapshot, marker=run, started=started)
+            else:
+                await commands.set_tags(target.repository, snapshot, tags, marker=run, started=started)
         log.warning("target %s: snapshot %s of vault %s is not exact: withdrawn", target.name, snapshot[:8], vault)
-    except KeptSnapshotError as error:
-        store.keep_refused(change_set)  # else every look at the target would add a copy
-        log.error("target %s: snapshot %s stays, though it is not exact: %s", target.name, snapshot[:8], error)
     except VaultdError as error:
         log.warning("target %s: snapshot %s cannot be withdrawn now: %s", target.name, snapshot[:8], error)

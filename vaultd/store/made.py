@@ -63,14 +63,9 @@ class MadeStore(OwedStore):
         return found.rowcount > 0
 
     def refused_run(self, run: str) -> bool:
-        """Whether the change set's run ended because its folder was not what it should be (error "root"), and its
-        snapshot may still be withdrawn."""
+        """Whether the change set's run ended because its folder was not what it should be (error "root")."""
         found = self._db.execute("SELECT 1 FROM run WHERE id=? AND error='root'", (run,))
-        return found.fetchone() is not None and self.get_meta(f"kept:{run}") is None
-
-    def keep_refused(self, run: str) -> None:
-        """The refused run's snapshot cannot be withdrawn: ``refused_run`` does not name it any more."""
-        self.set_meta(f"kept:{run}", "1")
+        return found.fetchone() is not None
 
     def runs(self, *, state: str | None = None, target: int | None = None, limit: int = 1000) -> list[RunRow]:
         """Runs, newest first."""

@@ -12,6 +12,7 @@ from vaultd.restic.commands.look import (
     Node,
     Stats,
     cat_tree,
+    count_tagged,
     key_id,
     list_locks,
     ls,
@@ -19,7 +20,7 @@ from vaultd.restic.commands.look import (
     snapshots,
     stats,
 )
-from vaultd.restic.commands.maintain import init, repair_index, set_tags
+from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "backup",
     "backup_command",
     "cat_tree",
+    "count_tagged",
     "dump",
+    "forget",
     "init",
     "key_id",
     "list_locks",

@@ -83,6 +83,12 @@ async def snapshots(repository: Repository, tags: Sequence[str] = ()) -> list[St
     return sorted(found, key=lambda snapshot: (snapshot.order, snapshot.time, snapshot.id))
 
 
+async def count_tagged(repository: Repository, tags: Sequence[str]) -> int:
+    """How many snapshots carry all of these tags, whatever else they are."""
+    args = ["--no-lock", "snapshots", "--json", "--tag", ",".join(tags)]
+    return len(await collect_json(repository, args, _("the snapshots cannot be listed")) or ())
+
+
 def _stored(entry: dict[str, Any]) -> StoredSnapshot | None:
     tags = tag_module.parse(entry.get("tags") or [])
     if tags is None:

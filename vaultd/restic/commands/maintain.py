@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaultd.errors import KeptSnapshotError, ResticError
+from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import messages
 from vaultd.restic.commands.common import READ_STALL, WAIT_FOR_LOCK, collect
 from vaultd.restic.exit import error_of
-from vaultd.restic.process import Repository, Started, run
+from vaultd.restic.process import Finished, Repository, Started, run
 
 
 async def init(repository: Repository) -> str:
@@ -32,24 +32,35 @@ async def repair_index(
 ) -> None:
     """Write into the index what lies in the repository but is not in it: after an aborted upload, so that the next
     run does not send it again. Takes an exclusive lock."""
-    finished = await run(repository, [*WAIT_FOR_LOCK, "repair", "index"], marker=marker, started=started, stall=stall)
-    error = error_of(finished, _("the repository's index cannot be rebuilt"))
-    if error is not None:
-        raise error
+    await _change(
+        repository, ["repair", "index"], _("the repository's index cannot be rebuilt"), marker, started, stall
+    )
 
 
 async def set_tags(
     repository: Repository, snapshot: str, tags: Sequence[str], *, marker: str = "", started: Started | None = None
 ) -> None:
-    """Give a snapshot these tags and no others; it gets another id by it. Takes an exclusive lock. Raises
-    KeptSnapshotError where the server lets nothing be removed: the snapshot is there twice then, with either tags."""
-    wanted = [part for tag in tags for part in ("--set", tag)]
-    finished = await run(
-        repository, [*WAIT_FOR_LOCK, "tag", *wanted, snapshot], marker=marker, started=started, stall=READ_STALL
-    )  # fmt: skip
+    """Give a snapshot these tags and no others: restic stores a copy and removes the snapshot. Takes an exclusive lock.
+    Raises ResticError also when the one went well and the other did not: the snapshot is there twice then."""
     what = _("snapshot {id} cannot be given other tags").format(id=snapshot[:8])
+    wanted = [part for tag in tags for part in ("--set", tag)]
+    finished = await _change(repository, ["tag", *wanted, snapshot], what, marker, started)
+    if "unable to modify the tags" in finished.stderr:  # restic 0.18: a warning, exit code 0
+        raise ResticError(what, _("the server does not let it be written, or not removed"))
+
+
+async def forget(repository: Repository, snapshot: str, *, marker: str = "", started: Started | None = None) -> None:
+    """Remove one snapshot; its data stays until somebody prunes. Takes an exclusive lock."""
+    what = _("snapshot {id} cannot be removed").format(id=snapshot[:8])
+    await _change(repository, ["forget", snapshot], what, marker, started)
+
+
+async def _change(
+    repository: Repository, args: Sequence[str], what: str, marker: str, started: Started | None,
+    stall: float | None = READ_STALL,
+) -> Finished:  # fmt: skip
+    finished = await run(repository, [*WAIT_FOR_LOCK, *args], marker=marker, started=started, stall=stall)
     error = error_of(finished, what)
     if error is not None:
         raise error
-    if "unable to modify the tags" in finished.stderr:  # restic 0.18: a warning, exit code 0
-        raise KeptSnapshotError(what, _("the server does not let it be removed"))
+    return finished
