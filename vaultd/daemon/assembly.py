@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vaultd import files, places, sftp, targets
+from vaultd import files, memory, places, sftp, targets
 from vaultd.config import check_folders
 from vaultd.config.model import Config, TargetConfig
 from vaultd.model import Progress
@@ -39,6 +39,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
 
     Raises ConfigError for folders that cannot be vaults, StateError for a state that cannot be used.
     """
+    memory.collect_seldom()
     database = places.database(config.host.state)
     if not database.exists():
         check_folders(config)  # refused before a record of it is made

@@ -18,7 +18,7 @@ from vaultd.errors import RootError, StateError, VaultdError
 from vaultd.hashing import Hashed, hash_files
 from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
-from vaultd.protect.changeset import ChangeSet
+from vaultd.protect.changeset import LARGE, ChangeSet
 from vaultd.protect.recorded import record_process
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.root import check_after
@@ -41,6 +41,9 @@ class Line:
 
 
 MANY_OWED = 50_000
+SMALL_BYTES = 64 << 10
+SMALL_READERS = 6
+"""Measured with 100,000 files of 2 KB: with 4 to 8 a tenth less time than with restic's own 2."""
 SHAKY = Line(connections=2, pack_size=4)
 
 
@@ -100,7 +103,7 @@ async def make(
             parent=None if parent is None else parent.snapshot, time=forced, stall=context.config.host.stall_seconds,
             started=partial(record_process, store, run), marker=run, on_progress=watcher.moved,
             skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
-            connections=line.connections, pack_size=line.pack_size,
+            connections=line.connections, pack_size=line.pack_size, readers=_readers(changes),
         )  # fmt: skip
         hashed = await hashing
         try:
@@ -141,6 +144,12 @@ async def _hash(vault: VaultRef, changes: ChangeSet) -> dict[bytes, Hashed]:
     paths = [names.join(vault.root, path) for path in wanted]
     found = await hash_files(paths, sum(changes.files[path].size for path in wanted))
     return dict(zip(wanted, found, strict=True))
+
+
+def _readers(changes: ChangeSet) -> int | None:
+    """More files at a time where they are small, and each is mostly waiting; large ones would make a disk seek."""
+    count, total = changes.expected
+    return SMALL_READERS if count > LARGE and total < count * SMALL_BYTES else None
 
 
 def _write_list(context: Context, run: str, vault: VaultRef, changes: ChangeSet) -> Path:

@@ -15,6 +15,9 @@ from vaultd.names import parent
 
 COLUMNS = "kind, inode, size, mtime, ctime, mode, uid, gid"
 
+Row = tuple[bytes, str, int, int, int, int, int, int, int]
+"""A name in a directory, and what was seen of it: the columns above, not yet (or no more) a Stat."""
+
 
 class Entry(NamedTuple):
     """A path as last seen, with the hash bound to exactly that state (None: not bound yet)."""
@@ -35,7 +38,7 @@ _KINDS = {kind.value: kind for kind in FileKind}
 
 def stat_of(row: Sequence[Any]) -> Stat:
     """A Stat from the eight columns in the order of ``COLUMNS``, which is that of its fields."""
-    return Stat(_KINDS[row[0]], *row[1:8])
+    return Stat._make((_KINDS[row[0]], *row[1:8]))
 
 
 def folder_id(db: sqlite3.Connection, vault: int, path: bytes) -> int | None:
@@ -73,6 +76,25 @@ _PUT = (
 def put_all(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes, Stat]]) -> None:
     """Keep what was seen (directory's number, name, stat); a hash stays only while inode, size and times stay."""
     db.executemany(_PUT, ((folder, name, seen.kind.value, *seen[1:]) for folder, name, seen in rows))
+
+
+def put_rows(db: sqlite3.Connection, folder: int, rows: Iterable[Row]) -> None:
+    """Keep what was seen in a directory of which the catalog has nothing (``is_bare``)."""
+    db.executemany(
+        f"INSERT INTO file(dir, name, {COLUMNS}) VALUES(?,?,?,?,?,?,?,?,?,?)", ((folder, *row) for row in rows)
+    )
+
+
+def is_bare(db: sqlite3.Connection, vault: int, path: bytes) -> bool:
+    """Whether the catalog has this directory, and nothing in it."""
+    where, name = split(path)
+    above, folder = folder_id(db, vault, where), folder_id(db, vault, path)
+    if above is None or folder is None:
+        return False
+    own = db.execute("SELECT kind FROM file WHERE dir=? AND name=?", (above, name)).fetchone()
+    if own is None or own[0] != FileKind.DIRECTORY.value:
+        return False
+    return db.execute("SELECT 1 FROM file WHERE dir=? AND name<>x'' LIMIT 1", (folder,)).fetchone() is None
 
 
 def folder_names(db: sqlite3.Connection, folder: int) -> set[bytes]:

@@ -94,9 +94,7 @@ class OwedStore(StoreBase):
     def mark_all(self, target: int, vault: int) -> int:
         """Owe a target everything the catalog has: for a target that is new to a vault. Returns how many paths."""
         with self.database.write() as db:
-            seq = int(db.execute("SELECT value FROM meta WHERE key='seq'").fetchone()[0]) + 1
-            db.execute("UPDATE meta SET value=? WHERE key='seq'", (str(seq),))
-            now = time.time_ns()
+            seq, now = pending.next_seq(db), time.time_ns()
             folder = catalog.folder_id(db, vault, b"")
             root = None if folder is None else catalog.get(db, folder, b"")
             seen: list[tuple[bytes, Stat | None]] = list(catalog.below(db, vault, b""))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from vaultd.model import FileKind, Stat
+from vaultd.store.catalog import Row
 
 GONE = "-"
 CONTENT = (FileKind.FILE.value, FileKind.SYMLINK.value)
@@ -64,6 +65,13 @@ class Backlog:
     due_since: int | None = None
 
 
+def next_seq(db: sqlite3.Connection) -> int:
+    """The next sequence number of a change; only ever grows."""
+    seq = int(db.execute("SELECT value FROM meta WHERE key='seq'").fetchone()[0]) + 1
+    db.execute("UPDATE meta SET value=? WHERE key='seq'", (str(seq),))
+    return seq
+
+
 def mark(
     db: sqlite3.Connection,
     targets: Iterable[int],
@@ -81,6 +89,20 @@ def mark(
         unsafe = now if kind in CONTENT else None
         marks.extend((target, vault, path, seq, kind, size, now, unsafe) for target in targets)
     db.executemany(UPSERT, marks)
+
+
+def mark_rows(
+    db: sqlite3.Connection, targets: Iterable[int], vault: int, seq: int, now: int, prefix: bytes, rows: Sequence[Row]
+) -> None:
+    """Set all that was seen in a directory (``prefix`` ends with a slash, or is empty) pending for each target."""
+    for target in targets:
+        db.executemany(
+            UPSERT,
+            (
+                (target, vault, prefix + row[0], seq, row[1], row[3], now, now if row[1] in CONTENT else None)
+                for row in rows
+            ),
+        )
 
 
 def rows(
@@ -116,7 +138,7 @@ def rows(
         "SELECT path, seq, kind, size, since, unsafe_since, attempts, not_before, problem FROM pending"
         f" WHERE {where} ORDER BY {order} LIMIT ?"
     )
-    return [PendingRow(*row) for row in db.execute(query, (*values, limit))]
+    return list(map(PendingRow._make, db.execute(query, (*values, limit))))
 
 
 def unsafe_below(
@@ -134,7 +156,7 @@ def unsafe_below(
         f" WHERE {where} ORDER BY path LIMIT ?7"
     )
     values = (target, vault, prefix, time.time_ns(), folder + b"0", len(prefix) + 1, limit)
-    return [PendingRow(*row) for row in db.execute(query, values)]
+    return list(map(PendingRow._make, db.execute(query, values)))
 
 
 def backlog(db: sqlite3.Connection, target: int, vault: int, now: int) -> Backlog:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vaultd.model import Stat
 from vaultd.store import catalog, pending
 from vaultd.store.base import StoreBase
-from vaultd.store.catalog import Entry
+from vaultd.store.catalog import Entry, Row
 
 FEW_IN_FOLDER = 20
 
@@ -25,8 +25,7 @@ class SeenStore(StoreBase):
         """
         now, count, targets = time.time_ns(), 0, tuple(targets)
         with self.database.write() as db:
-            seq = int(db.execute("SELECT value FROM meta WHERE key='seq'").fetchone()[0]) + 1
-            db.execute("UPDATE meta SET value=? WHERE key='seq'", (str(seq),))
+            seq = pending.next_seq(db)
             lost: list[tuple[bytes, Stat | None]] = []
             for path in gone:
                 lost.extend((name, None) for name, _stat in catalog.below(db, vault, path))
@@ -53,6 +52,31 @@ class SeenStore(StoreBase):
             pending.mark(db, targets, vault, seq, now, [*lost, *marks])
             count = len(lost) + len(marks)
         return count
+
+    def observe_listings(
+        self, vault: int, targets: Iterable[int], listings: Iterable[tuple[bytes, Sequence[Row]]]
+    ) -> tuple[int, list[bytes]]:
+        """Keep whole listings of directories that the catalog has, but nothing in them, in one transaction: the same
+        as ``observe``, at a third of the time. Returns how many paths, and the directories that are not so."""
+        now, count, left = time.time_ns(), 0, list[bytes]()
+        with self.database.write() as db:
+            seq = pending.next_seq(db)
+            for folder, rows in listings:
+                if not catalog.is_bare(db, vault, folder):
+                    left.append(folder)
+                    continue
+                prefix = folder + b"/" if folder else b""
+                catalog.put_rows(db, catalog.make_folder_id(db, vault, folder), rows)
+                for row in rows:
+                    if row[1] == "d":
+                        catalog.make_folder_id(db, vault, prefix + row[0])
+                pending.mark_rows(db, targets, vault, seq, now, prefix, rows)
+                count += len(rows)
+        return count, left
+
+    def is_bare(self, vault: int, path: bytes) -> bool:
+        """Whether the catalog has this directory, and nothing in it."""
+        return catalog.is_bare(self._db, vault, path)
 
     def entries(self, vault: int, paths: Iterable[bytes]) -> dict[bytes, Entry]:
         """What the catalog knows of these paths; those that it does not know are left out."""

@@ -29,6 +29,11 @@ class Differences:
         if len(self._paths) >= BATCH:
             self.write()
 
+    def write_if_has(self, path: bytes) -> None:
+        """Write what was noted if the path is among it."""
+        if path in self._paths:
+            self.write()
+
     def write(self) -> None:
         """Write what was noted."""
         if self._paths:

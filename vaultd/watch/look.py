@@ -30,10 +30,12 @@ class Look:
 
     def raw(self, path: bytes) -> os.stat_result | None:
         """The same as ``lstat`` has it: for whoever compares a hundred thousand of them."""
+        folder = parent(path)
+        real = self._real.get(folder)
         try:
-            if not self._is_real(parent(path)):
-                return None
-            return os.lstat(join(self._root, path))
+            if real is None:
+                real = self._is_real(folder)
+            return os.lstat(join(self._root, path)) if real else None
         except OSError as error:
             if error.errno in _GONE:
                 return None

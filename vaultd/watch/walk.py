@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterable
 from vaultd.model import Stat
 from vaultd.names import is_below, join
 from vaultd.store import Store
-from vaultd.store.catalog import COLUMNS
+from vaultd.store.catalog import COLUMNS, Row
 from vaultd.watch.differences import Differences
+from vaultd.watch.listings import Listings
 from vaultd.watch.result import Counts
 
 PROGRESS_SECONDS = 0.5
@@ -24,7 +25,6 @@ _QUERY = (
 _FILE, _FOLDER, _LINK = stat_module.S_IFREG, stat_module.S_IFDIR, stat_module.S_IFLNK
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Row = tuple[bytes, str, int, int, int, int, int, int, int]
 OnProgress = Callable[[int, int, int], None]
 """Called with files, directories and bytes seen so far."""
 
@@ -56,6 +56,7 @@ class Walk:
         self._skipped = frozenset(skipped)
         self._apart = self._skipped | frozenset(assigned)
         self._differences = Differences(store, vault, targets, root, accept, self.counts)
+        self._listings = Listings(store, vault, targets, root, accept, self._differences)
         self._on_progress = on_progress
         self._next_report = time.monotonic() + PROGRESS_SECONDS
 
@@ -69,7 +70,7 @@ class Walk:
     def below(self, folder: bytes) -> None:
         """Compare what is below a directory, without those apart."""
         stack = [folder]
-        while stack:
+        while stack or (stack := self._listings.write()):
             self._folder(stack.pop(), stack)
             if self._on_progress is not None and time.monotonic() >= self._next_report:
                 self._on_progress(self.counts.files, self.counts.directories, self.counts.size)
@@ -110,13 +111,16 @@ class Walk:
         return False
 
     def _folder(self, folder: bytes, stack: list[bytes]) -> None:
+        self._differences.write_if_has(folder)
         # The catalog before the disk: what is noted in the catalog meanwhile must not look like a deletion.
         cursor = self._db.execute(_QUERY, (self._vault, folder))
         rows: list[Row] = cursor.fetchmany(CHUNK)
+        bare = not rows and self._store.is_bare(self._vault, folder)
         unread: set[bytes] = set()
+        below: list[bytes] = []
         prefix = folder + b"/" if folder else b""
         try:
-            found = self._listing(folder, prefix, stack, unread)
+            found = self._listing(folder, prefix, below, unread)
         except (FileNotFoundError, NotADirectoryError):
             cursor.close()
             self._differences.note(folder)  # it went, or became something else, since it was listed
@@ -128,6 +132,9 @@ class Walk:
             return
         self.counts.directories += 1
         found.sort()
+        if bare and found and self._listings.takes(folder, found, below):
+            return
+        stack.extend(below)
         at = 0
         while rows and rows == found[at : at + len(rows)]:  # nearly always: no Python code for each file
             at += len(rows)
@@ -147,7 +154,7 @@ class Walk:
             if not any(is_below(mount, path) for mount in self._skipped):
                 self._differences.note(path)
 
-    def _listing(self, folder: bytes, prefix: bytes, stack: list[bytes], unread: set[bytes]) -> list[Row]:
+    def _listing(self, folder: bytes, prefix: bytes, below: list[bytes], unread: set[bytes]) -> list[Row]:
         rows: list[Row] = []
         add, stat, total, others = rows.append, os.stat, 0, 0
         handle = os.open(join(self._root, folder), _OPEN)
@@ -172,7 +179,7 @@ class Walk:
                     others += 1
                     path = prefix + name
                     if path not in self._apart:
-                        stack.append(path)
+                        below.append(path)
                 else:
                     letter, size = "l" if kind == _LINK else "o", 0
                     others += 1

@@ -83,18 +83,21 @@ async def backup(
     exclude: Sequence[bytes] = (),
     connections: int | None = None,
     pack_size: int | None = None,
+    readers: int | None = None,
     dry: bool = False,
 ) -> BackupResult:
     """Store folders (``roots``, absolute) or the files of a NUL-separated list (``files_from``).
 
-    ``time`` has whole seconds in restic. ``exclude`` are absolute paths, taken literally. ``pack_size`` MiB. Raises
-    RootError when every root is missing, and what ``exit.error_of`` says for a run that failed.
+    ``time`` has whole seconds in restic. ``exclude`` are absolute paths, taken literally. ``pack_size`` MiB.
+    ``readers``: files read at a time (restic's default: 2). Raises RootError when every root is missing, and what
+    ``exit.error_of`` says for a run that failed.
     """
     if bool(roots) == (files_from is not None):
         raise ValueError("either roots or files_from")
     args = _common(host, tags, time, connections, pack_size)
     args += ["--parent", parent] if parent else []
     args += ["--skip-if-unchanged"] if skip_if_unchanged else []
+    args += ["--read-concurrency", str(readers)] if readers else []
     args += ["--dry-run"] if dry else []
     for path in exclude:
         args += [b"--exclude=" + literal(path)]
