@@ -127,7 +127,7 @@ class Schedule:
             return SnapshotKind.FULL, False
         files = store.totals(series.vault.id)[0]
         expected = cost.expected_full(files, backlog.bytes)
-        if self._affordable(expected):
+        if self._affordable(expected) and not self.spent.full_can_wait(expected):
             return SnapshotKind.FULL, False
         runs = -(-backlog.files // EXPRESS_FILES)
         if runs * cost.expected_express(0) >= cost.expected_full(files, 0):
