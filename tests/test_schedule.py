@@ -33,8 +33,8 @@ def protected(tmp_path: Path) -> Iterator[tuple[Schedule, Series]]:
             yield schedule, series
 
 
-def backlog(files: int) -> Backlog:
-    return Backlog(files, files, files, 0, 0, time.time_ns(), time.time_ns(), time.time_ns())
+def backlog(files: int, total: int = 0) -> Backlog:
+    return Backlog(files, total, files, 0, 0, time.time_ns(), time.time_ns(), time.time_ns())
 
 
 def test_what_changed_during_a_full_snapshot_does_not_wait_for_another(protected: tuple[Schedule, Series]):
@@ -52,3 +52,11 @@ def test_short_full_snapshots_follow_each_other(protected: tuple[Schedule, Serie
     series.cost.full_base, series.cost.express = 2.9, 0.5
     schedule.spent.add(2.9, full=True)
     assert schedule.kind(series, backlog(100), shaky=False) == FULL
+
+
+def test_many_bytes_are_sent_in_any_case(protected: tuple[Schedule, Series]):
+    """An express snapshot of a gigabyte would only put the full one off."""
+    schedule, series = protected
+    series.cost.full_base, series.cost.express = 1.5, 1.0
+    schedule.spent.add(1.5, full=True)
+    assert schedule.kind(series, backlog(1, 1 << 30), shaky=False) == FULL

@@ -91,6 +91,36 @@ def test_a_hint_of_a_folder_inside_a_new_folder_brings_that_too(vault: Vault) ->
     assert vault.pending().keys() == {b"new", b"new/deep"}
 
 
+def test_what_is_in_a_new_folder_is_looked_at_once(vault: Vault) -> None:
+    """A burst of 50,000 files in new folders would have each of them looked at twice."""
+    for name in ("new/a", "new/deep/b", "other/c"):
+        (vault.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (vault.path / name).touch()
+    folders = [(path, DIRECTORY) for path in (b"new", b"new/deep", b"other")]
+    files = [(path, CHANGED) for path in (b"new/a", b"new/deep/b", b"other/c", b"f")]
+    counts = vault.follow(*folders, *files)
+    assert vault.pending().keys() == {path for path, _kind in folders + files}
+    assert counts.changed == len(vault.pending())
+
+
+def test_a_hint_in_a_known_folder_marks_its_path_also_when_the_folder_is_scanned(vault: Vault) -> None:
+    (vault.path / "new").mkdir()
+    vault.follow((b"d/e", DIRECTORY), (b"d/e/file", CHANGED), (b"new", DIRECTORY))
+    assert vault.pending().keys() == {b"d/e/file", b"new"}
+
+
+def test_many_folders_at_once_are_each_scanned_from_where_they_are_new(vault: Vault) -> None:
+    (vault.path / "new" / "deep").mkdir(parents=True)
+    (vault.path / "d" / "e" / "more" / "file").mkdir(parents=True)
+    (vault.path / "d-e").mkdir()
+    (vault.path / "f").unlink()
+    hints = [b"new/deep", b"d/e/more/file", b"d/e/more", b"d-e", b"f", b"never"]
+    vault.follow(*[(path, DIRECTORY) for path in hints])
+    assert vault.pending() == {
+        b"new": "d", b"new/deep": "d", b"d/e/more": "d", b"d/e/more/file": "d", b"d-e": "d", b"f": "-",
+    }  # fmt: skip
+
+
 def test_nothing_is_followed_through_a_symlink(vault: Vault, tmp_path: Path) -> None:
     (tmp_path / "outside" / "e").mkdir(parents=True)
     (tmp_path / "outside" / "e" / "file").write_text("not ours")

@@ -35,3 +35,11 @@ def test_zero_settle_is_due_at_once() -> None:
     settle = Settle(0, 10)
     settle.touch(5)
     assert settle.due_at() == 5
+
+
+def test_while_more_is_on_its_way_it_is_due_later_but_not_after_the_longest_delay() -> None:
+    settle = Settle(2, 10)
+    settle.touch(100)
+    assert settle.due_after(101) == 102
+    assert settle.due_after(105) == 105
+    assert settle.due_after(115) == 110

@@ -20,6 +20,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from vaultd.priority import HASHING, give_way
+
 BLOCK = 1 << 20
 IN_THREAD_FILES = 64
 IN_THREAD_BYTES = 32 << 20
@@ -87,6 +89,7 @@ async def hash_files(
     )  # fmt: skip
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the hashing process has no pipes")
+    give_way(process.pid, HASHING)
     feeder = asyncio.create_task(_feed(process.stdin, paths))
     found: list[Hashed] = []
     rest = b""

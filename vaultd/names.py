@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Collection, Iterable
 
 
 def display(path: bytes | str | os.PathLike[str]) -> str:
@@ -64,3 +65,18 @@ def parent(relative: bytes) -> bytes:
 def is_below(path: bytes, folder: bytes) -> bool:
     """Whether a relative path lies inside a relative folder (or is it)."""
     return not folder or path == folder or path.startswith(folder + b"/")
+
+
+def topmost(paths: Iterable[bytes]) -> list[bytes]:
+    """Relative paths without those that lie below another of them, sorted."""
+    found = set(paths)
+    return sorted(path for path in found if not lies_below(path, found))
+
+
+def lies_below(path: bytes, folders: Collection[bytes]) -> bool:
+    """Whether a folder above a relative path is one of these."""
+    while path:
+        path = parent(path)
+        if path in folders:
+            return True
+    return False

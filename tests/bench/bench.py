@@ -52,14 +52,19 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def ground(self, folder: Path, vault: Path | None = None, prefix: tuple[str, ...] = ()) -> Iterator[Ground]:
-        """A new ground with empty repositories; gone afterwards."""
+    def ground(
+        self, folder: Path, vault: Path | None = None, prefix: tuple[str, ...] = (), *, remove: bool = True
+    ) -> Iterator[Ground]:
+        """A new ground with empty repositories; closed afterwards, and gone unless its folder's owner does that."""
         ground = Ground(folder, vault, prefix=prefix)
         try:
             ground.prepare()
             yield ground
         finally:
-            ground.remove()
+            if remove:
+                ground.remove()
+            else:
+                ground.close()
 
     def kept(self, name: str, make: Callable[[Path], None]) -> Ground:
         """A ground whose tree is made, and protected by both sides, once for all rows. No daemon runs."""

@@ -82,10 +82,10 @@ async def _main(config: Config) -> None:
                 raise result  # a part that ends by itself is a fault: systemd starts us again
 
 
-def _toucher(assembly: Assembly) -> Callable[[int, bool], None]:
-    def touched(vault: int, scanned: bool) -> None:
+def _toucher(assembly: Assembly) -> Callable[[int, float | None], None]:
+    def touched(vault: int, heard: float | None) -> None:
         for worker in assembly.workers.values():
-            worker.touch(vault, scanned=scanned)
+            worker.touch(vault, heard)
 
     return touched
 

@@ -37,9 +37,9 @@ POLL_SECONDS = 30.0
 
 class VaultWatch:
     """Keeps one vault's backlog true. ``touched`` is called with the vault's number when something was recorded, and
-    whether by a whole scan."""
+    when it was heard of (monotonic seconds; None: a whole scan found it)."""
 
-    def __init__(self, context: Context, vault: VaultRef, touched: Callable[[int, bool], None]) -> None:
+    def __init__(self, context: Context, vault: VaultRef, touched: Callable[[int, float | None], None]) -> None:
         self.context = context
         self.vault = vault
         self._touched = touched
@@ -57,8 +57,8 @@ class VaultWatch:
         self._unwatched = 0
         self._scan_seconds = 0.0
 
-    def _from_thread(self, vault: int) -> None:
-        self._loop.call_soon_threadsafe(self._touched, vault, False)
+    def _from_thread(self, vault: int, heard: float) -> None:
+        self._loop.call_soon_threadsafe(self._touched, vault, heard)
 
     def ask_for_scan(self) -> None:
         """Have everything looked at again, soon."""
@@ -100,7 +100,7 @@ class VaultWatch:
 
     def _touched_by_scan(self) -> None:
         self._last_scan = time.monotonic()
-        self._touched(self.vault.id, True)
+        self._touched(self.vault.id, None)
 
     async def _watch(self) -> None:
         last_canary = 0.0

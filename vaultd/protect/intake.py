@@ -7,6 +7,7 @@ see (a write in the same clock tick) is then still protected.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from vaultd.errors import StateError
@@ -23,12 +24,13 @@ CHUNK = 5000
 class Intake:
     """Takes the hints of one vault.
 
-    ``touched`` is called with the vault's number after each chunk that is on record; ``scan_all`` is asked when a hint
-    means the whole vault. What is hidden by a missing mount is found by the scan when the mount is back.
+    ``touched`` is called with the vault's number after each chunk that is on record, and with when all of it had been
+    heard (monotonic seconds): writing many down takes longer than a vault has to be quiet. ``scan_all`` is asked when
+    a hint means the whole vault. What is hidden by a missing mount is found by the scan when the mount is back.
     """
 
     def __init__(
-        self, store: Store, vault: VaultRef, touched: Callable[[int], None], scan_all: Callable[[], None]
+        self, store: Store, vault: VaultRef, touched: Callable[[int, float], None], scan_all: Callable[[], None]
     ) -> None:
         self._store = store
         self._vault = vault
@@ -47,14 +49,15 @@ class Intake:
             self._scan_all()
 
     def _take(self, hints: list[Hint]) -> None:
-        everything = Hint(b"", HintKind.DIRECTORY)
+        everything, heard = Hint(b"", HintKind.DIRECTORY), time.monotonic()
         vault, accept = self._vault, self._store.accepted(self._vault.id)
         if everything in hints:  # in a process of its own
             self._scan_all()
         rest = [hint for hint in hints if hint != everything]
         rest.sort(key=lambda hint: hint.kind is not HintKind.DIRECTORY)
+        whole: set[bytes] = set()
         for start in range(0, len(rest), CHUNK):
             chunk = rest[start : start + CHUNK]
-            found = follow(self._store, vault.id, vault.targets, vault.root, chunk, accept=accept)
+            found = follow(self._store, vault.id, vault.targets, vault.root, chunk, accept=accept, whole=whole)
             if found.changed or found.gone:
-                self._touched(vault.id)
+                self._touched(vault.id, heard)

@@ -18,6 +18,8 @@ from vaultd.watch.settle import Settle
 
 IDLE_SECONDS = 30.0
 SHAKY_BATCH_SECONDS = 10.0
+HEARING_SECONDS = 0.3
+NEARLY_FREE = 0.05
 
 
 @dataclass(slots=True)
@@ -95,9 +97,12 @@ class Schedule:
         if series.first_scan and self.first_protection(series):
             return None
         backlog = store.backlog(self.target.id, vault.id)
+        due = series.settle.due_at()
         if backlog.owed and series.hears():
-            series.settle.touch(now)
-        ready = max(series.rest_until, series.settle.due_at() or 0.0)
+            if due is None:
+                series.settle.touch(now)
+            due = series.settle.due_after(now + HEARING_SECONDS)
+        ready = max(series.rest_until, due or 0.0)
         if backlog.files:
             kind, batch = self.kind(series, backlog, shaky=shaky)
             return Round(ready, series, kind, batch)
@@ -126,11 +131,12 @@ class Schedule:
         if store.last_snapshot(self.target.id, series.vault.id, SnapshotKind.FULL) is None:
             return SnapshotKind.FULL, False
         files = store.totals(series.vault.id)[0]
-        expected = cost.expected_full(files, backlog.bytes)
-        if self._affordable(expected) and not self.spent.full_can_wait(expected):
+        base, expected = cost.expected_full(files, 0), cost.expected_full(files, backlog.bytes)
+        if self._affordable(expected) and not self.spent.full_can_wait(base):
             return SnapshotKind.FULL, False
         runs = -(-backlog.files // EXPRESS_FILES)
-        if runs * cost.expected_express(0) >= cost.expected_full(files, 0):
+        # The bytes are sent in any case: what a full one costs is its base, less that of the express ones instead.
+        if base - runs * cost.expected_express(0) <= NEARLY_FREE * expected:
             return SnapshotKind.FULL, False
         return SnapshotKind.EXPRESS, False
 

@@ -44,16 +44,17 @@ class Worker:
 
     # what others tell it
 
-    def touch(self, vault: int, *, scanned: bool = False) -> None:
-        """Something changed in a vault; ``scanned``: a whole scan found it, so there is nothing to wait for."""
+    def touch(self, vault: int, heard: float | None) -> None:
+        """Something changed in a vault, and was ``heard`` of then (monotonic seconds). None: a whole scan found it, so
+        there is nothing to wait for."""
         series = self.schedule.series.get(vault)
         if series is None:
             return
-        if scanned:
+        if heard is None:
             series.first_scan = False
             series.settle.taken()
         else:
-            series.settle.touch(time.monotonic())
+            series.settle.touch(heard)
         self._wake.set()
 
     def wait_for_scan(self, vault: int) -> None:

@@ -127,17 +127,6 @@ def send(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def give_way(pid: int, nice: int = 5) -> None:
-    """Have a process and what it starts give way to everybody else: to this host's programs, to ``vaultd status``.
-
-    It must be the leader of its session: where the kernel shares the processors out between sessions (autogroup,
-    sched(7)), the nice value of the process alone would change nothing.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
-        Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n")
-
-
 def end_leftover(pid: int, start_time: int, boot: str, marker: str) -> bool:
     """End what is left of a run of an earlier vaultd process: True when something was found and is gone now.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
+from vaultd.priority import give_way
 from vaultd.restic import proc
 from vaultd.restic.life import Life
 from vaultd.restic.proc import boot_id, end_leftover, end_orphans, process_start
@@ -116,7 +117,7 @@ class _Run:
                 stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env=env, cwd="/", start_new_session=True,
             )  # fmt: skip
-            proc.give_way(self.child.pid)
+            give_way(self.child.pid)
             self._notice_exit(self.child.pid)
             if started is not None:
                 started(self.child.pid, process_start(self.child.pid) or 0)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vaultd.names import parent
+from vaultd.names import lies_below
 
 MOST_HINTS = 500_000  # about 100 MB; beyond, a scan is the better answer
 
@@ -86,13 +86,5 @@ class HintBook:
         return [
             Hint(path, kind)
             for path, kind in kinds.items()
-            if kind is HintKind.CHANGED or not _lies_below(path, scanned)
+            if kind is HintKind.CHANGED or not lies_below(path, scanned)
         ]
-
-
-def _lies_below(path: bytes, folders: set[bytes]) -> bool:
-    while path:
-        path = parent(path)
-        if path in folders:
-            return True
-    return False

@@ -22,7 +22,10 @@ LONGEST = 4 * BATCH
 
 
 class Listings:
-    """Collects listings; about every 5,000 paths are one transaction, counted where ``differences`` counts."""
+    """Collects listings; about every 5,000 paths are one transaction, counted where ``differences`` counts.
+
+    ``whole``: the directories that were written so.
+    """
 
     def __init__(
         self, store: Store, vault: int, targets: tuple[int, ...], root: bytes, accept: bool, differences: Differences
@@ -33,6 +36,7 @@ class Listings:
         self._root = root
         self._accept = accept
         self._differences = differences
+        self.whole: set[bytes] = set()
         self._listings: list[tuple[bytes, Sequence[Row]]] = []
         self._below: list[bytes] = []
         self._paths = 0
@@ -67,6 +71,7 @@ class Listings:
         counts.skipped |= now.skipped
         counts.problem = counts.problem or now.problem
         again = set(left)
+        self.whole.update(folder for folder, _rows in seen if folder not in again)
         for folder, rows in seen:
             if folder in again:
                 for row in rows:

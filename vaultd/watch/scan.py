@@ -12,7 +12,7 @@ import stat as stat_module
 import time
 
 from vaultd.model import FileKind
-from vaultd.names import is_below, join, parent
+from vaultd.names import is_below, join, parent, topmost
 from vaultd.store import Store, catalog
 from vaultd.watch import guard
 from vaultd.watch.guard import current_mounts
@@ -27,30 +27,35 @@ def scan(
     vault: int,
     targets: tuple[int, ...],
     root: bytes,
-    subtree: bytes = b"",
-    *,
+    *subtrees: bytes,
     on_progress: OnProgress | None = None,
     accept: bool = False,
+    whole: set[bytes] | None = None,
 ) -> ScanResult:
-    """Compare a vault, or one path of it and what is below, with the catalog, and write the differences for
+    """Compare a vault, or some paths of it and what is below them, with the catalog, and write the differences for
     ``targets``.
 
-    ``subtree`` may be a directory, a file, or gone; a path through something that is no directory, or through a
+    ``subtrees`` may be directories, files, or gone; a path through something that is no directory, or through a
     directory that the catalog does not have, is scanned from there. ``accept``: an emptied folder and changed mounts
-    are meant. Blocking; a whole vault is better scanned by ``scanner.scan_in_process``.
+    are meant. ``whole`` gets the directories of which the catalog had nothing before: every path in them is pending
+    now, as it was listed. Blocking; a whole vault is better scanned by ``scanner.scan_in_process``.
     """
     began, clock = time.time_ns(), time.monotonic()
     before = guard.check(store, vault, root, accept=accept)
     if before.problem:
         return ScanResult(began, time.monotonic() - clock, root_problem=before.problem)
     walk = Walk(store, vault, targets, root, before.skipped, accept=accept, on_progress=on_progress)
-    subtree = _top(store, vault, root, subtree)
-    walk.at(subtree)
-    if not subtree:
+    tops = topmost(_top(store, vault, root, subtree) for subtree in subtrees or (b"",))
+    walk.at(tops)
+    if b"" in tops:
         note_orphans(store, vault, walk)
     counts = walk.finish()
+    if whole is not None:
+        whole.update(walk.whole)
     skipped = before.skipped | counts.skipped
-    counts.skipped = frozenset(path for path in skipped if is_below(path, subtree) or is_below(subtree, path))
+    counts.skipped = frozenset(
+        path for path in skipped if any(is_below(path, top) or is_below(top, path) for top in tops)
+    )
     return counts.result(began, time.monotonic() - clock)
 
 

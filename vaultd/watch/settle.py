@@ -24,6 +24,12 @@ class Settle:
             return None
         return min(self._last + self.settle, self._first + self.max_delay)
 
+    def due_after(self, moment: float) -> float:
+        """The same while more is on its way: not before a moment, unless ``max_delay`` is over. Something changed."""
+        if self._first is None:
+            return moment
+        return min(max(self._last + self.settle, moment), self._first + self.max_delay)
+
     def taken(self) -> None:
         """The changes were taken: the next one begins a new burst."""
         self._first = None

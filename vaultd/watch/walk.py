@@ -60,16 +60,21 @@ class Walk:
         self._on_progress = on_progress
         self._next_report = time.monotonic() + PROGRESS_SECONDS
 
-    def at(self, path: bytes) -> None:
-        """Compare a path itself, and if it is a directory what is below."""
-        if any(is_below(path, mount) for mount in self._skipped):
-            return
-        if self._entry(path):
-            self.below(path)
+    def at(self, paths: Iterable[bytes]) -> None:
+        """Compare some paths themselves, and what is below those that are directories. None lies below another."""
+        self.below(*[path for path in paths if not self._is_skipped(path) and self._entry(path)])
 
-    def below(self, folder: bytes) -> None:
-        """Compare what is below a directory, without those apart."""
-        stack = [folder]
+    def _is_skipped(self, path: bytes) -> bool:
+        return any(is_below(path, mount) for mount in self._skipped)
+
+    @property
+    def whole(self) -> set[bytes]:
+        """The directories of which the catalog had nothing before, and has what was listed now."""
+        return self._listings.whole
+
+    def below(self, *folders: bytes) -> None:
+        """Compare what is below some directories, without those apart."""
+        stack = list(folders)
         while stack or (stack := self._listings.write()):
             self._folder(stack.pop(), stack)
             if self._on_progress is not None and time.monotonic() >= self._next_report:
