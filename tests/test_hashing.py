@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from vaultd.hashing import IN_THREAD_BYTES, Hashed, hash_files
+from vaultd.priority import HASHING, RESTIC
 
 
 def in_process(paths: list[bytes]) -> list[Hashed]:
@@ -63,3 +64,26 @@ def test_nothing_is_left_when_hashing_is_cancelled(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert not psutil.Process().children()
+
+
+def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
+    """It is over before restic is in any case, and would hold up what everybody waits for."""
+    path = tmp_path / "sparse"
+    with path.open("wb") as stream:
+        stream.truncate(64 << 30)
+
+    async def nice() -> int:
+        hashing = asyncio.create_task(hash_files([os.fsencode(path)], 64 << 30))
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                assert not hashing.done()
+                for child in psutil.Process().children():
+                    if (found := child.nice()) and "vaultd.hashing" in child.cmdline():
+                        return found
+        finally:
+            hashing.cancel()
+            await asyncio.gather(hashing, return_exceptions=True)
+
+    assert asyncio.run(asyncio.wait_for(nice(), 60)) == HASHING
+    assert HASHING > RESTIC

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.resticking import gone, make_repository, none_left, ready_repository, run, wait_for
+from vaultd import priority
 from vaultd.errors import ResticError, UnreachableError
 from vaultd.restic import Repository, commands, process
 from vaultd.restic.exit import error_of
@@ -42,6 +43,12 @@ def test_start_is_told_before_restic_runs_and_is_that_of_restic(tmp_path: Path) 
     finished = run(process.run(repository, [], started=started, on_line=lines.append))
     assert finished.code == 0
     assert [int(line) for line in lines] == list(told[0])
+
+
+def test_restic_gives_way_to_the_rest_of_the_machine(tmp_path: Path) -> None:
+    lines: list[bytes] = []
+    finished = run(process.run(fake(tmp_path, "cut -d' ' -f19 /proc/$$/stat\n"), [], on_line=lines.append))
+    assert (finished.code, lines) == (0, [b"%d" % priority.RESTIC])
 
 
 def test_restic_does_not_run_when_recording_fails(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ FULL, EXPRESS = (SnapshotKind.FULL, False), (SnapshotKind.EXPRESS, False)
 
 @pytest.fixture
 def protected(tmp_path: Path) -> Iterator[tuple[Schedule, Series]]:
-    """A vault that has a full snapshot already, of which one takes 4.5 s, and an express one 1 s."""
+    """A vault that has a full snapshot already."""
     with site_in(tmp_path) as site:
         site.add_target()
         site.add_vault()
@@ -29,7 +29,6 @@ def protected(tmp_path: Path) -> Iterator[tuple[Schedule, Series]]:
             assembly.store.acknowledge(
                 Acknowledgement("1-a", "s" * 64, schedule.target.id, series.vault.id, SnapshotKind.FULL, 1, 0, 0, 0)
             )
-            series.cost.full_base, series.cost.express = 4.5, 1.0
             yield schedule, series
 
 
@@ -37,21 +36,13 @@ def backlog(files: int, total: int = 0) -> Backlog:
     return Backlog(files, total, files, 0, 0, time.time_ns(), time.time_ns(), time.time_ns())
 
 
-def test_what_changed_during_a_full_snapshot_does_not_wait_for_another(protected: tuple[Schedule, Series]):
+def test_what_cannot_be_afforded_is_made_when_express_ones_take_as_long(protected: tuple[Schedule, Series]):
     schedule, series = protected
-    assert schedule.kind(series, backlog(8000), shaky=False) == FULL
-    schedule.spent.add(4.5, full=True)
-    assert schedule.kind(series, backlog(8000), shaky=False) == EXPRESS  # two of them: half the time
-    assert schedule.kind(series, backlog(40_000), shaky=False) == FULL  # eight would take longer
-    schedule.spent.last_full = time.monotonic() - 14
-    assert schedule.kind(series, backlog(8000), shaky=False) == FULL
-
-
-def test_short_full_snapshots_follow_each_other(protected: tuple[Schedule, Series]):
-    schedule, series = protected
-    series.cost.full_base, series.cost.express = 2.9, 0.5
-    schedule.spent.add(2.9, full=True)
-    assert schedule.kind(series, backlog(100), shaky=False) == FULL
+    series.cost.full_base, series.cost.express = 8.0, 1.0
+    assert schedule.kind(series, backlog(100), shaky=False) == FULL  # nothing was made in the last ten minutes
+    schedule.spent.add(8.0, full=True)
+    assert schedule.kind(series, backlog(100), shaky=False) == EXPRESS
+    assert schedule.kind(series, backlog(40_000), shaky=False) == FULL
 
 
 def test_many_bytes_are_sent_in_any_case(protected: tuple[Schedule, Series]):

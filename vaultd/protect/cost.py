@@ -16,10 +16,6 @@ EXPRESS_FILES = 5000
 REST = 4.0
 """On a busy day the next automatic run waits this many times as long as the last one took: a fifth of the time."""
 
-LONG_FULL = 3.0
-FULL_PAUSE = 3.0
-"""After a full snapshot of so many seconds, and for so many times as long, express ones where they are quicker."""
-
 LONGEST_REST = 30.0
 UNHURRIED_SHARE = 0.15
 
@@ -75,14 +71,6 @@ class Spent:
         self._runs.append((now, seconds))
         if full:
             self.last_full = now
-
-    def full_can_wait(self, expected: float, now: float | None = None) -> bool:
-        """Whether the last full snapshot ended so short a time ago that the next, of ``expected`` seconds, can wait.
-
-        What changed while it ran has waited for that long already: express ones, where they are quicker, come first.
-        """
-        now = time.monotonic() if now is None else now
-        return expected >= LONG_FULL and self.last_full is not None and now - self.last_full < FULL_PAUSE * expected
 
     def share_with(self, expected: float, now: float | None = None) -> float:
         """The share of the window that would be spent if a run of ``expected`` seconds were made now."""

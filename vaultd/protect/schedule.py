@@ -132,7 +132,7 @@ class Schedule:
             return SnapshotKind.FULL, False
         files = store.totals(series.vault.id)[0]
         base, expected = cost.expected_full(files, 0), cost.expected_full(files, backlog.bytes)
-        if self._affordable(expected) and not self.spent.full_can_wait(base):
+        if self._affordable(expected):
             return SnapshotKind.FULL, False
         runs = -(-backlog.files // EXPRESS_FILES)
         # The bytes are sent in any case: what a full one costs is its base, less that of the express ones instead.
