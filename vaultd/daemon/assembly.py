@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,6 +32,17 @@ class Assembly:
     def store(self) -> Store:
         """The state database."""
         return self.context.store
+
+
+@contextlib.asynccontextmanager
+async def at_work(config: Config, on_progress: Callable[[Progress], None]) -> AsyncIterator[Assembly]:
+    """``assemble`` for an event loop. When its tasks were cancelled, what they had begun in threads goes on: it is
+    waited for, since closing a database that a thread is reading ends the whole process (SIGSEGV)."""
+    with assemble(config, on_progress) as assembly:
+        try:
+            yield assembly
+        finally:
+            await asyncio.get_running_loop().shutdown_default_executor()
 
 
 @contextlib.contextmanager

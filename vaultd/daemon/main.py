@@ -17,7 +17,7 @@ from functools import partial
 from vaultd import memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
-from vaultd.daemon.assembly import Assembly, assemble
+from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.room import RoomCheck
@@ -46,7 +46,7 @@ async def _main(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with assemble(config, board.show) as assembly:
+    async with at_work(config, board.show) as assembly:
         watches = {
             name: VaultWatch(assembly.context, vault, _toucher(assembly)) for name, vault in assembly.vaults.items()
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from vaultd.config.model import Config
 from vaultd.control.service import Outcome
-from vaultd.daemon.assembly import assemble
+from vaultd.daemon.assembly import at_work
 from vaultd.daemon.backup import backup, chosen
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.watching import scan_vault
@@ -24,7 +24,7 @@ def protect_once(
     """
 
     async def go() -> list[Outcome]:
-        with assemble(config, on_progress) as assembly:
+        async with at_work(config, on_progress) as assembly:
             lock = asyncio.Lock()
             early = [asyncio.create_task(worker.get_ready()) for worker in assembly.workers.values()]
             try:

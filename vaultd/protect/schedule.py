@@ -19,6 +19,7 @@ from vaultd.watch.settle import Settle
 IDLE_SECONDS = 30.0
 SHAKY_BATCH_SECONDS = 10.0
 HEARING_SECONDS = 0.3
+LONG_SENDING = 10.0
 NEARLY_FREE = 0.05
 
 
@@ -136,7 +137,8 @@ class Schedule:
             return SnapshotKind.FULL, False
         runs = -(-backlog.files // EXPRESS_FILES)
         # The bytes are sent in any case: what a full one costs is its base, less that of the express ones instead.
-        if base - runs * cost.expected_express(0) <= NEARLY_FREE * expected:
+        extra, sending = base - runs * cost.expected_express(0), expected - base
+        if extra <= 0 or (sending > LONG_SENDING and extra < NEARLY_FREE * sending):
             return SnapshotKind.FULL, False
         return SnapshotKind.EXPRESS, False
 
