@@ -44,6 +44,20 @@ def test_what_has_no_canonical_form_is_refused(value: dict[str, object]) -> None
         canonical.encode(value)
 
 
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _level in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(ValueError):
+        canonical.encode(deep)
+    for levels in (500, 1000, 5000):
+        encoded = b'{"a":' * levels + b"1" + b"}" * levels
+        try:
+            assert canonical.encode(canonical.decode(encoded)) == encoded
+        except ValueError:
+            continue
+
+
 @pytest.mark.parametrize(
     "encoded",
     [

@@ -25,7 +25,7 @@ def test_each_change_puts_it_off_until_the_longest_delay() -> None:
 def test_after_it_was_taken_a_new_burst_begins() -> None:
     settle = Settle(2, 10)
     settle.touch(100)
-    settle.taken()
+    settle.taken(105)
     assert settle.due_at() is None
     settle.touch(109)
     assert settle.due_at() == 111
@@ -43,3 +43,23 @@ def test_while_more_is_on_its_way_it_is_due_later_but_not_after_the_longest_dela
     assert settle.due_after(101) == 102
     assert settle.due_after(105) == 105
     assert settle.due_after(115) == 110
+
+
+def test_what_was_heard_before_the_taking_and_written_after_it_counts_from_it() -> None:
+    settle = Settle(2, 10)
+    settle.touch(100)
+    settle.taken(110)
+    settle.touch(100)
+    assert settle.due_at() == 112
+    assert settle.due_after(130) == 120
+
+
+def test_a_scan_ends_the_waiting_but_not_the_longest_delay() -> None:
+    settle = Settle(2, 60)
+    settle.touch(100)
+    settle.quiet()
+    due = settle.due_at()
+    assert due is not None and due < 100
+    for now in range(105, 200, 5):  # scans come one after the other, and more is always on its way
+        settle.quiet()
+        assert settle.due_after(now + 0.3) == min(now + 0.3, 160)

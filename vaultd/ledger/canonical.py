@@ -19,8 +19,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", 
 
 def encode(value: Mapping[str, Any]) -> bytes:
     """The canonical bytes. Raises ValueError for what is not as described above."""
-    _check(value)
-    return _encode(value).encode()  # a lone surrogate is a UnicodeEncodeError, and that a ValueError
+    try:
+        _check(value)
+        return _encode(value).encode()  # a lone surrogate is a UnicodeEncodeError, and that a ValueError
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def decode(encoded: bytes) -> dict[str, Any]:

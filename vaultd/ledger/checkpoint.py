@@ -6,8 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from vaultd.ledger.note import check_name
-from vaultd.ledger.tree import HASH_SIZE
+from vaultd.ledger.tree import EMPTY, HASH_SIZE
 
 LARGEST = 2**63 - 1
 
@@ -31,7 +30,8 @@ def parse(text: str) -> Checkpoint:
     if len(lines) != 4 or lines[3]:
         raise ValueError("a checkpoint has three lines")
     origin, size, root = lines[:3]
-    check_name(origin)
+    if not origin:
+        raise ValueError("a checkpoint without an origin")
     if not size.isascii() or not size.isdigit() or len(size) > len(str(LARGEST)):
         raise ValueError("a checkpoint's second line is its size")
     try:
@@ -40,4 +40,6 @@ def parse(text: str) -> Checkpoint:
         raise ValueError("a checkpoint's third line is its root hash") from error
     if found.text() != text or len(found.root) != HASH_SIZE or found.size > LARGEST:
         raise ValueError("a checkpoint in another spelling")
+    if not found.size and found.root != EMPTY:
+        raise ValueError("an empty tree with another root than that of one")
     return found

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 ED25519 = 1
 COSIGNATURE = 4
-LONGEST = 64 * 1024
+LONGEST = 1 << 20
 """A note of more bytes is refused unread."""
 
 _MARK = "\N{EM DASH} "
@@ -117,16 +117,20 @@ def parse(encoded: bytes) -> Note:
 
 
 def verify(note: Note, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
-    """Which of these keys have signed a note (signature type 1); others' signatures are ignored.
+    """Which of these keys, of signature type 1, have signed a note; others' signatures are ignored.
 
-    Raises ValueError when a line that says it is of one of them is not, and when none has signed.
+    Raises ValueError when a line that says it is of one of them is not, when none has signed, and for a key of another
+    type: a cosignature signs another text (C2SP tlog-cosignature).
     """
-    signed = []
-    for key in keys:
+    signed: list[VerifierKey] = []
+    for key in dict.fromkeys(keys):
+        if key.kind != ED25519:
+            raise ValueError(f"the key of {key.name} does not sign notes")
         for signature in filter(key.made, note.signatures):
             if not key.verifies(signature, note.text.encode()):
                 raise ValueError(f"the signature of {key.name} is wrong")
-            signed.append(key)
+            if key not in signed:
+                signed.append(key)
     if not signed:
         raise ValueError("no known key has signed it")
     return signed
@@ -150,7 +154,7 @@ def parse_key(encoded: str) -> VerifierKey:
 
 def check_name(name: str) -> None:
     """Raise ValueError for a name that no key may have: empty, with a space, a plus or a control character."""
-    if not name or "+" in name or not name.isprintable() or any(character.isspace() for character in name):
+    if not name or "+" in name or any(character.isspace() or character < " " for character in name):
         raise ValueError(f"no name for a key: {name!r}")
 
 

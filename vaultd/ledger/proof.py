@@ -6,6 +6,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 
+from vaultd.ledger.checkpoint import LARGEST
 from vaultd.ledger.tree import HASH_SIZE
 
 _HEADER = "c2sp.org/tlog-proof@v1"
@@ -14,7 +15,8 @@ _MOST = 63
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That entry ``index`` is in the tree of ``checkpoint``, a signed note as it is. ``extra``: not authenticated."""
+    """That entry ``index`` is in the tree of ``checkpoint``, a signed note as it is. ``extra``, which is not
+    authenticated, is never empty."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -42,7 +44,7 @@ def parse(encoded: bytes) -> Proof:
         if lines and lines[0].startswith("extra "):
             extra = base64.b64decode(lines.pop(0).removeprefix("extra "), validate=True)
         number = lines.pop(0).removeprefix("index ") if lines else ""
-        if not number.isdigit() or len(number) > 19 or len(lines) > _MOST:
+        if not number.isdigit() or len(number) > 19 or int(number) > LARGEST or len(lines) > _MOST or extra == b"":
             raise ValueError("a proof without the index of an entry")
         proof = Proof(int(number), tuple(base64.b64decode(one, validate=True) for one in lines), checkpoint, extra)
     except binascii.Error as error:

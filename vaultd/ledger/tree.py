@@ -115,7 +115,7 @@ def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proo
     if old in (0, new):
         if proof:
             raise ValueError("the proof is too long")
-        if old_root != (new_root if old else EMPTY):
+        if (old == new and old_root != new_root) or (not old and old_root != EMPTY):
             raise ValueError("the roots differ")
         return
     steps = [old_root, *proof] if old & (old - 1) == 0 else list(proof)

@@ -99,7 +99,7 @@ class Schedule:
             return None
         backlog = store.backlog(self.target.id, vault.id)
         due = series.settle.due_at()
-        if backlog.owed and series.hears():
+        if (backlog.files or backlog.due_since is not None) and series.hears():
             if due is None:
                 series.settle.touch(now)
             due = series.settle.due_after(now + HEARING_SECONDS)

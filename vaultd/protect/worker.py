@@ -52,7 +52,7 @@ class Worker:
             return
         if heard is None:
             series.first_scan = False
-            series.settle.taken()
+            series.settle.quiet()
         else:
             series.settle.touch(heard)
         self._wake.set()
@@ -143,7 +143,7 @@ class Worker:
 
     async def _take(self, series: Series, chosen: Round, *, all_due: bool) -> tuple[ChangeSet, SnapshotKind]:
         store, vault, target = self.context.store, series.vault, self.target.id
-        series.settle.taken()
+        series.settle.taken(time.monotonic())
         state = await asyncio.to_thread(check_root, store, vault)
         kind = SnapshotKind.EXPRESS if state.withhold_full else chosen.kind
 

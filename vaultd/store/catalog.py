@@ -79,9 +79,11 @@ def put_all(db: sqlite3.Connection, rows: Iterable[tuple[int, bytes, Stat]]) -> 
 
 
 def put_rows(db: sqlite3.Connection, folder: int, rows: Iterable[Row]) -> None:
-    """Keep what was seen in a directory of which the catalog has nothing (``is_bare``)."""
+    """Keep what was seen in a directory of which the catalog has nothing (``is_bare``). A listing may have a name twice
+    (FUSE; a name that went and came again between two reads of a large directory): the last one counts."""
     db.executemany(
-        f"INSERT INTO file(dir, name, {COLUMNS}) VALUES(?,?,?,?,?,?,?,?,?,?)", ((folder, *row) for row in rows)
+        f"INSERT OR REPLACE INTO file(dir, name, {COLUMNS}) VALUES(?,?,?,?,?,?,?,?,?,?)",
+        ((folder, *row) for row in rows),
     )
 
 

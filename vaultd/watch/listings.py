@@ -1,21 +1,24 @@
 """Directories that the catalog has, but nothing in them, on their way into it as they were listed.
 
 A first scan, or a tree that was copied into a vault, is all such. Paths are not looked at a second time, as
-``record`` does inside its transaction: a directory is listed only after its own entry is in the catalog, so whatever
-changes in it after the listing has a hint that is written, before this (the directory is not bare any more then, and
-each path is looked at) or after it. An entry that is out of date all the same is pending, and a run looks at each path
-before and after it.
+``record`` does inside its transaction. A directory is listed only after its own entry is in the catalog, so whatever
+changes in it after the listing has a hint that is written: before this (the directory is not bare any more then, and
+each path is looked at) or after it. Only the hint of a deletion may come before this and find nothing to delete; so the
+directory itself is looked at again, once, and where it is not as it was, each path is. An entry that is out of date all
+the same (a change within one clock tick) is pending, and a run looks at each path before and after it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from vaultd.names import parent
 from vaultd.store import Store
 from vaultd.store.catalog import Row
 from vaultd.watch import guard
 from vaultd.watch.differences import BATCH, Differences
+from vaultd.watch.look import Look
 
 LONGEST = 4 * BATCH
 """A longer listing would keep other writers waiting."""
@@ -37,16 +40,17 @@ class Listings:
         self._accept = accept
         self._differences = differences
         self.whole: set[bytes] = set()
-        self._listings: list[tuple[bytes, Sequence[Row]]] = []
+        self._listings: list[_Listing] = []
         self._below: list[bytes] = []
         self._paths = 0
 
-    def takes(self, folder: bytes, rows: Sequence[Row], below: Sequence[bytes]) -> bool:
-        """Keep the listing of a directory that was bare before it was listed. ``below`` are the directories in it that
-        are to be walked: ``write`` gives them back. False when it has to be written path by path."""
+    def takes(self, folder: bytes, own: os.stat_result, rows: Sequence[Row], below: Sequence[bytes]) -> bool:
+        """Keep the listing of a directory that was bare before it was listed; ``own``: what the directory was just
+        before. ``below`` are the directories in it that are to be walked: ``write`` gives them back. False when it has
+        to be written path by path."""
         if len(rows) > LONGEST:
             return False
-        self._listings.append((folder, rows))
+        self._listings.append(_Listing(folder, own, rows))
         self._below.extend(below)
         self._paths += len(rows)
         if self._paths >= BATCH:
@@ -64,21 +68,38 @@ class Listings:
         listings, self._listings, self._paths = self._listings, [], 0
         with self._store.database.write():
             now = guard.check(self._store, self._vault, self._root, accept=self._accept)  # after the listings
-            seen = [(folder, _seen(folder, rows, now)) for folder, rows in listings if not now.hides(folder)]
-            count, left = self._store.observe_listings(self._vault, self._targets, seen)
+            seen = [one for one in listings if not now.hides(one.folder)]
+            look = Look(self._root)
+            left = {one.folder for one in seen if now.holds(one.folder) or not one.is_still(look)}
+            count, others = self._store.observe_listings(
+                self._vault, self._targets, [(one.folder, one.rows) for one in seen if one.folder not in left]
+            )
+        left.update(others)
+        self.whole.update(one.folder for one in seen if one.folder not in left)
         counts = self._differences.counts
         counts.changed += count
         counts.skipped |= now.skipped
         counts.problem = counts.problem or now.problem
-        again = set(left)
-        self.whole.update(folder for folder, _rows in seen if folder not in again)
-        for folder, rows in seen:
-            if folder in again:
-                for row in rows:
-                    self._differences.note(folder + b"/" + row[0] if folder else row[0])
+        for one in seen:
+            if one.folder in left:
+                for row in one.rows:
+                    self._differences.note(one.folder + b"/" + row[0] if one.folder else row[0])
 
 
-def _seen(folder: bytes, rows: Sequence[Row], now: guard.Guard) -> Sequence[Row]:
-    """The listing without the mounts of which nothing can be said."""
-    hidden = {mount[len(folder) + 1 if folder else 0 :] for mount in now.skipped if parent(mount) == folder}
-    return [row for row in rows if row[0] not in hidden] if hidden else rows
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    folder: bytes
+    own: os.stat_result
+    rows: Sequence[Row]
+
+    def is_still(self, look: Look) -> bool:
+        """Whether the directory is the one that was listed, and no name has come or gone since."""
+        try:
+            found = look.raw(self.folder)
+        except OSError:
+            return False
+        return found is not None and _identity(found) == _identity(self.own)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_dev, found.st_ino, found.st_mtime_ns

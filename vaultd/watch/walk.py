@@ -125,7 +125,7 @@ class Walk:
         below: list[bytes] = []
         prefix = folder + b"/" if folder else b""
         try:
-            found = self._listing(folder, prefix, below, unread)
+            own, found = self._listing(folder, prefix, below, unread)
         except (FileNotFoundError, NotADirectoryError):
             cursor.close()
             self._differences.note(folder)  # it went, or became something else, since it was listed
@@ -137,7 +137,7 @@ class Walk:
             return
         self.counts.directories += 1
         found.sort()
-        if bare and found and self._listings.takes(folder, found, below):
+        if bare and found and not unread and self._listings.takes(folder, own, found, below):
             return
         stack.extend(below)
         at = 0
@@ -159,11 +159,14 @@ class Walk:
             if not any(is_below(mount, path) for mount in self._skipped):
                 self._differences.note(path)
 
-    def _listing(self, folder: bytes, prefix: bytes, below: list[bytes], unread: set[bytes]) -> list[Row]:
+    def _listing(
+        self, folder: bytes, prefix: bytes, below: list[bytes], unread: set[bytes]
+    ) -> tuple[os.stat_result, list[Row]]:
         rows: list[Row] = []
         add, stat, total, others = rows.append, os.stat, 0, 0
         handle = os.open(join(self._root, folder), _OPEN)
         try:
+            own = os.fstat(handle)
             # By its handle: os.listdir gives bytes only for a path, and the path may mean another directory by now.
             for name in os.listdir(b"/proc/self/fd/%d" % handle):
                 try:
@@ -196,4 +199,4 @@ class Walk:
             os.close(handle)
         self.counts.files += len(rows) - others
         self.counts.size += total
-        return rows
+        return own, rows
