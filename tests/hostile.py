@@ -64,8 +64,10 @@ class HostileSite(Site):
     def assert_gone(self, old: list[psutil.Process]) -> None:
         """None of these processes is there any more (a number that was used again is another process).
 
-        Those that the kernel kills with their daemon die when they get a processor: on a busy machine, a moment later.
+        What the next daemon ends is gone when it is up. Scans and hashers are killed by the kernel, together with their
+        daemon; they are gone when they get a processor, which is a moment later on a busy machine.
         """
+        assert [left for left in old if _lives(left) and not _is_helper(left)] == []
         until(lambda: not any(map(_lives, old)), "the processes of before are gone", 10)
 
     def crash(self) -> list[psutil.Process]:
@@ -136,6 +138,12 @@ class HostileSite(Site):
     def tracebacks(self) -> int:
         """How many stack traces are in the daemon's log."""
         return self.log.read_text(errors="replace").count("Traceback (most recent call last)")
+
+
+def _is_helper(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(word in ("vaultd.hashing", "vaultd.watch.scanner") for word in process.cmdline())
+    return True  # gone meanwhile
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,26 +11,37 @@ import pytest
 
 from tests.site import site_in
 from vaultd.daemon.assembly import assemble
-from vaultd.model import SnapshotKind
-from vaultd.protect.schedule import Schedule, Series
-from vaultd.store import Acknowledgement, Backlog
+from vaultd.model import FileKind, SnapshotKind, Stat
+from vaultd.protect.schedule import HEARING_SECONDS, Schedule, Series
+from vaultd.protect.worker import Worker
+from vaultd.store import Acknowledgement, Backlog, Retry
+from vaultd.store.acknowledgement import set_aside
+from vaultd.watch.settle import Settle
 
 FULL, EXPRESS = (SnapshotKind.FULL, False), (SnapshotKind.EXPRESS, False)
 
 
 @pytest.fixture
-def protected(tmp_path: Path) -> Iterator[tuple[Schedule, Series]]:
-    """A vault that has a full snapshot already."""
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    """With a vault that has a full snapshot already."""
     with site_in(tmp_path) as site:
         site.add_target()
         site.add_vault()
         with assemble(site.prepare(), lambda _progress: None) as assembly:
-            schedule = assembly.workers["offsite"].schedule
+            worker = assembly.workers["offsite"]
+            schedule = worker.schedule
             (series,) = schedule.series.values()
+            series.settle = Settle(2.0, 10.0)
             assembly.store.acknowledge(
                 Acknowledgement("1-a", "s" * 64, schedule.target.id, series.vault.id, SnapshotKind.FULL, 1, 0, 0, 0)
             )
-            yield schedule, series
+            yield worker
+
+
+@pytest.fixture
+def protected(worker: Worker) -> tuple[Schedule, Series]:
+    (series,) = worker.schedule.series.values()
+    return worker.schedule, series
 
 
 def backlog(files: int, total: int = 0) -> Backlog:
@@ -51,3 +63,50 @@ def test_many_bytes_are_sent_in_any_case(protected: tuple[Schedule, Series]):
     series.cost.full_base, series.cost.express = 1.5, 1.0
     schedule.spent.add(1.5, full=True)
     assert schedule.kind(series, backlog(1, 1 << 30), shaky=False) == FULL
+
+
+# When
+
+NOW = 1000.0
+
+
+def owe(worker: Worker, series: Series, path: bytes) -> None:
+    """A changed file, and the folder that it is in."""
+    store, seen = worker.context.store, Stat.of(os.lstat(series.vault.root))
+    store.observe(series.vault.id, series.vault.targets, [(path, seen._replace(kind=FileKind.FILE))])
+
+
+def test_scans_that_follow_each_other_do_not_put_a_run_off_for_ever(worker: Worker, protected: tuple[Schedule, Series]):
+    """After each overflow of the queue comes one, and what was heard is not all on record for as long."""
+    schedule, series = protected
+    series.hears = lambda: True
+    owe(worker, series, b"file")
+    worker.touch(series.vault.id, NOW)
+    for later in range(20):
+        worker.touch(series.vault.id, None)
+        at = schedule.choose(NOW + later, shaky=False).at
+        assert at <= NOW + max(later, series.settle.max_delay)
+        if later >= series.settle.max_delay:
+            assert at <= NOW + later
+
+
+def test_what_is_set_aside_does_not_begin_a_burst(worker: Worker, protected: tuple[Schedule, Series]):
+    schedule, series = protected
+    series.hears = lambda: True
+    owe(worker, series, b"unread")
+    with worker.context.store.database.write() as db:
+        set_aside(db, schedule.target.id, series.vault.id, [Retry(b"unread", "unread", time.time_ns() + 10**15)])
+    schedule.choose(NOW, shaky=False)
+    assert series.settle.due_at() is None
+
+
+def test_a_run_begins_when_all_that_was_heard_is_on_record_and_it_was_quiet_since(
+    worker: Worker, protected: tuple[Schedule, Series]
+):
+    schedule, series = protected
+    owe(worker, series, b"file")
+    worker.touch(series.vault.id, NOW)
+    series.hears = lambda: True
+    assert schedule.choose(NOW + 5, shaky=False).at == NOW + 5 + HEARING_SECONDS
+    series.hears = lambda: False
+    assert schedule.choose(NOW + 5, shaky=False).at == NOW + series.settle.settle

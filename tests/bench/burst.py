@@ -13,9 +13,8 @@ from tests.bench.rows import Figures, Part, Row, ratio
 def burst(bench: Bench) -> Figures:
     """From the last close until everything is off-site; then plain restic on the same tree."""
     figures = Figures([])
-    with bench.place(
-        "burst"
-    ) as folder:  # until the last turn: ext4 makes files ten times slower after many were removed
+    # One place for all turns: where many files were removed a moment ago, ext4 makes new ones ten times slower.
+    with bench.place("burst") as folder:
         for turn in range(bench.runs):
             with bench.ground(folder / f"site-{turn}", remove=False) as ground:
                 _turn(bench, ground, turn, figures)

@@ -7,7 +7,7 @@ makes proofs says where the hashes of complete subtrees come from (``NodeHash``)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 NodeHash = Callable[[int, int], bytes]
 """The hash of a complete subtree, by height and index."""
@@ -92,19 +92,9 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     """The root that a proof leads to (RFC 9162, section 2.1.3.2). Raises ValueError when its length is wrong."""
     if not 0 <= index < size:
         raise ValueError(f"no leaf {index} in a tree of {size}")
-    found, at, last = leaf, index, size - 1
-    for step in proof:
-        if last == 0:
-            raise ValueError("the proof is too long")
-        if at & 1 or at == last:
-            found = node_hash(step, found)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            found = node_hash(found, step)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise ValueError("the proof is too short")
+    found = leaf
+    for step, is_left in _climb(index, size - 1, proof):
+        found = node_hash(step, found) if is_left else node_hash(found, step)
     return found
 
 
@@ -130,19 +120,27 @@ def _roots_from_consistency(old: int, new: int, steps: Sequence[bytes]) -> tuple
     while at & 1:
         at, last = at >> 1, last >> 1
     first = second = steps[0]
-    for step in steps[1:]:
-        if last == 0:
-            raise ValueError("the proof is too long")
-        if at & 1 or at == last:
+    for step, is_left in _climb(at, last, steps[1:]):
+        if is_left:
             first, second = node_hash(step, first), node_hash(step, second)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
         else:
             second = node_hash(second, step)
+    return first, second
+
+
+def _climb(at: int, last: int, steps: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each step of a proof, from the node ``at`` of a row whose last one is ``last`` up to the root, and whether it is
+    the left one of two. Raises ValueError when there are too many or too few."""
+    for step in steps:
+        if last == 0:
+            raise ValueError("the proof is too long")
+        is_left = bool(at & 1) or at == last
+        while is_left and not at & 1 and at:  # alone at the end of its row: nothing is hashed there
+            at, last = at >> 1, last >> 1
+        yield step, is_left
         at, last = at >> 1, last >> 1
     if last:
         raise ValueError("the proof is too short")
-    return first, second
 
 
 def _split(count: int) -> int:

@@ -19,8 +19,11 @@ from vaultd.watch.settle import Settle
 IDLE_SECONDS = 30.0
 SHAKY_BATCH_SECONDS = 10.0
 HEARING_SECONDS = 0.3
+"""So soon it is looked again whether all that was heard is on record."""
+
 LONG_SENDING = 10.0
 NEARLY_FREE = 0.05
+"""Where the bytes take longer than the one, a full snapshot may cost this part of their time more than express ones."""
 
 
 @dataclass(slots=True)
