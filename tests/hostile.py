@@ -11,6 +11,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from tests.site import Site, until
+from vaultd.places import database
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -313,6 +315,24 @@ def busy_helper(pid: int, program: str, opens: str) -> psutil.Process:
                     return psutil.Process(child)
         time.sleep(0.002)
     raise AssertionError(f"{program} never had {opens} open")
+
+
+def suspend_scan(site: Site) -> psutil.Process:
+    """Stop the daemon's scan (SIGSTOP), but not in the middle of a transaction: all others would wait for it."""
+    assert site.daemon is not None
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        scanner = busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            scanner.suspend()
+            try:
+                with contextlib.closing(sqlite3.connect(database(site.state), timeout=1, isolation_level=None)) as db:
+                    db.execute("BEGIN IMMEDIATE")
+                    db.execute("ROLLBACK")
+                return scanner
+            except sqlite3.OperationalError:
+                scanner.resume()
+    raise AssertionError("the scan could not be stopped between two transactions")
 
 
 def children_of(pid: int) -> list[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import HostileSite, busy_helper, hostile_site
+from tests.hostile import HostileSite, hostile_site, suspend_scan
 from tests.site import until
 from tests.watching import short_queue
 from vaultd.control.client import Client
@@ -151,8 +151,7 @@ def test_status_does_not_say_protected_between_an_overflow_and_the_end_of_its_sc
     closed: dict[bytes, int] = {}
     burst = threading.Thread(target=write_burst, args=(vault, 2000, 1, closed))
     burst.start()
-    scanner = busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db")
-    scanner.suspend()  # a scan of a million files takes its time, too
+    scanner = suspend_scan(site)  # a scan of a million files takes its time, too
     burst.join()
     until(lambda: site.at()["owed"] == 0, "what was heard is off-site")
     states = {site.at()["state"] for _again in range(20)}
@@ -172,8 +171,7 @@ def test_status_does_not_say_protected_after_a_start_before_the_first_scan_is_ov
         (vault / "written while nobody watched").write_text(f"new {attempt}")
         site.start(wait=False)
         assert site.daemon is not None
-        scanner = busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db")
-        scanner.suspend()
+        scanner = suspend_scan(site)
         until(site.answers, "the daemon answers")
         states = {(found["state"], found["owed"]) for found in (site.at() for _again in range(20))}
         scanner.resume()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile import MIB, HostileSite, Writer, busy_helper, hostile_site, moment, seed
+from tests.hostile import MIB, HostileSite, Writer, hostile_site, moment, seed, suspend_scan
 from tests.mounting import mounted, needs_mounts
 from tests.site import until
 
@@ -99,7 +99,7 @@ def test_sigterm_during_the_first_scan_ends_it(site: HostileSite):
     site.prepare()
     site.start(wait=False)
     assert site.daemon is not None
-    busy_helper(site.daemon.pid, "vaultd.watch.scanner", "state.db").suspend()
+    suspend_scan(site)
     until(site.answers, "the daemon answers")
     assert_ended_in_order(site)
     then_all_is_well(site)
