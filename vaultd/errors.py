@@ -48,6 +48,18 @@ class StateError(VaultdError):
     code = "state"
 
 
+class LedgerError(VaultdError):
+    """The ledger cannot be written to: its folder, its key or the disk is not as it must be. Protection goes on."""
+
+    code = "ledger"
+
+
+class LedgerStoppedError(LedgerError):
+    """The ledger on this disk is older than one that was signed, or another: nothing more is signed under its name."""
+
+    code = "ledger-stopped"
+
+
 class RootError(VaultdError):
     """A vault's folder is gone, emptied, replaced or hides a missing mount: no snapshot is made of it."""
 

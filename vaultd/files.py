@@ -1,7 +1,8 @@
-"""Three ways to write a file durably, each fsyncing the file and its directory.
+"""Ways to write a file durably, each fsyncing the file and its directory.
 
 ``create_exclusive``   fails when the file exists.
 ``create_idempotent``  accepts an existing file of the same content, refuses another.
+``create_many``        the same for many files at once, several times as fast.
 ``replace``            puts new content in place of old, atomically.
 """
 
@@ -10,7 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def fsync_directory(path: Path) -> None:
@@ -23,8 +27,7 @@ def fsync_directory(path: Path) -> None:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with open(handle, "wb") as stream:
+    with open(os.open(path, _NEW, mode), "wb") as stream:
         os.fchmod(stream.fileno(), mode)  # the mode as said, whatever the umask
         stream.write(content)
         stream.flush()
@@ -73,3 +76,36 @@ def make_private_directory(path: Path, mode: int = 0o700) -> None:
     for folder in missing:
         folder.chmod(mode)
         fsync_directory(folder.parent)
+
+
+def create_many(temporaries: Path, contents: Iterable[tuple[Path, bytes]], mode: int = 0o600) -> None:
+    """Write many new files, or accept those that have their very content; durable when this returns.
+
+    The bytes go into ``temporaries``, a folder of the same file system, and get their names once they are durable; so a
+    crash leaves nothing half-written. Raises FileExistsError for a file with another content.
+    """
+    waiting, folders = list[tuple[Path, Path, bytes]](), dict[Path, None]()
+    for number, (path, content) in enumerate(contents):
+        temporary = temporaries / f"new.{number}"
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, _NEW, mode), "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+        waiting.append((temporary, path, content))
+    for temporary, _path, _content in waiting:  # after all are written: one commit of the journal then serves many
+        handle = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    for temporary, path, content in waiting:
+        make_private_directory(path.parent)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            if path.read_bytes() != content:
+                raise
+        temporary.unlink()
+        folders[path.parent] = None
+    for folder in folders:
+        fsync_directory(folder)

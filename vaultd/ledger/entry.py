@@ -1,0 +1,109 @@
+"""An entry of the ledger: canonical JSON with the fields that all have, and those of its type.
+
+``v`` (1), ``seq`` (its index in the log), ``t`` (RFC 3339, UTC, microseconds), ``type``, ``origin`` (the log's name),
+``salt`` (16 random bytes in hex: who is shown one entry's neighbours in a proof cannot guess what they say).
+A name that is not UTF-8 goes in ``path_b64`` instead of ``path``.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from json.encoder import encode_basestring as quoted
+from typing import Any
+
+from vaultd.ledger import canonical
+from vaultd.ledger.events import Body, FileVersion
+
+VERSION = 1
+LONGEST = 65_535
+"""Bytes: an entry bundle gives each entry two bytes of length (C2SP tlog-tiles)."""
+
+_SALT = 32
+BASE = frozenset({"v", "seq", "t", "type", "origin", "salt"})
+
+
+def time_text(nanoseconds: int) -> str:
+    """A time since 1970 as entries have it."""
+    return (
+        datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+        .replace(microsecond=nanoseconds // 1000 % 1_000_000)
+        .strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    )
+
+
+def path_fields(path: bytes) -> dict[str, str]:
+    """A file name as fields of an entry."""
+    try:
+        return {"path": path.decode()}
+    except UnicodeDecodeError:
+        return {"path_b64": base64.b64encode(path).decode("ascii")}
+
+
+def path_of(entry: Mapping[str, Any]) -> bytes | None:
+    """The file name that an entry tells, None when it tells none."""
+    if "path_b64" in entry:
+        return base64.b64decode(entry["path_b64"])
+    found = entry.get("path")
+    return None if found is None else str(found).encode()
+
+
+def encode_all(bodies: Sequence[Body], origin: str, first: int, t: str) -> list[bytes]:
+    """The entries' bytes, for the places from ``first`` on. Raises ValueError for one that no entry may be."""
+    salts = os.urandom(len(bodies) * _SALT // 2).hex()
+    where, found = quoted(origin), list[bytes]()
+    for number, body in enumerate(bodies):
+        salt = salts[number * _SALT : (number + 1) * _SALT]
+        if type(body) is FileVersion:
+            entry = _version(body, where, first + number, t, salt)
+        else:
+            own = {"v": VERSION, "seq": first + number, "t": t, "type": body.TYPE, "origin": origin, "salt": salt}
+            entry = canonical.encode({**fields_of(body), **own})
+        if len(entry) > LONGEST:
+            raise ValueError(f"an entry of {len(entry)} bytes")
+        found.append(entry)
+    return found
+
+
+def fields_of(body: Body) -> dict[str, Any]:
+    """The fields of a body's own: None is left out, ``path`` is a name of bytes, other bytes are hex."""
+    found: dict[str, Any] = {}
+    for name in type(body).__slots__:
+        value = getattr(body, name)
+        if name == "path" and value is not None:
+            found.update(path_fields(value))
+        elif isinstance(value, bytes):
+            found[name] = value.hex()
+        elif value is not None:
+            found[name] = value
+    if BASE & found.keys():
+        raise ValueError(f"{body.TYPE}: a field of all entries cannot be its own")
+    return found
+
+
+def _version(body: FileVersion, origin: str, seq: int, t: str, salt: str) -> bytes:
+    """What ``canonical.encode`` says of it, five times as fast: a first protection has a hundred thousand of them."""
+    try:
+        path = f'"path":{quoted(body.path.decode())}'
+    except UnicodeDecodeError:
+        path = f'"path_b64":"{base64.b64encode(body.path).decode("ascii")}"'
+    mtime = "" if body.mtime_ns is None else f'"mtime_ns":"{body.mtime_ns}",'
+    sha256 = "" if body.sha256 is None else f'"sha256":"{body.sha256.hex()}",'
+    size = "" if body.size is None else f'"size":{body.size},'
+    sm3 = "" if body.sm3 is None else f'"sm3":"{body.sm3.hex()}",'
+    return (
+        f'{{"change_set":{quoted(body.change_set)},{mtime}"origin":{origin},{path},"salt":"{salt}","seq":{seq},'
+        f'{sha256}{size}{sm3}"state":"{body.state}","t":"{t}","type":"version","v":1,"vault":{quoted(body.vault)}}}'
+    ).encode()
+
+
+def decode(entry: bytes) -> dict[str, Any]:
+    """An entry's fields. Raises ValueError when it is not canonical, or lacks what all entries have."""
+    found = canonical.decode(entry)
+    if not found.keys() >= BASE or found["v"] != VERSION:
+        raise ValueError("not an entry of this version")
+    if type(found["seq"]) is not int or not all(type(found[name]) is str for name in ("t", "type", "origin", "salt")):
+        raise ValueError("an entry whose fields are of other types")
+    return found

@@ -1,0 +1,184 @@
+"""What there are entries of: a frozen dataclass for each type. A new one is a class here and a row in docs/ledger.md.
+
+Fields are text, whole numbers, lists and objects of them; ``bytes`` are hex, ``path`` is a file name as bytes. None is
+left out. Times in the text are RFC 3339; ``_ns`` are nanoseconds since 1970 as text, since JSON's numbers end at 2**53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class Body:
+    """What an entry says besides the fields that all have."""
+
+    __slots__: tuple[str, ...] = ()
+    TYPE: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(Body):
+    """The first entry of a log. ``previous``: the newest checkpoint of the log that it continues, as it was signed."""
+
+    TYPE: ClassVar[str] = "begin"
+    host: str
+    software: str
+    previous: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion(Body):
+    """A file version whose hash is that of what is stored (``bound``; ``in-motion``: the hash was taken from what
+    restic stored), or that a path is gone (``deleted``). It is off-site where a ``snapshot`` names its change set."""
+
+    TYPE: ClassVar[str] = "version"
+    vault: str
+    path: bytes
+    state: str
+    change_set: str
+    size: int | None = None
+    mtime_ns: int | None = None
+    sha256: bytes | None = None
+    sm3: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMade(Body):
+    """A snapshot that a target has, and what it settles. ``time_ns``: as restic has it.
+
+    ``manifest``: SHA-256 of the manifest (docs/ledger.md): for a full snapshot of the vault's versions before the entry
+    ``manifest_to`` and those of this change set, for an express one of those of this change set alone. ``exceptions``:
+    paths that it has unread, unconfirmed or in motion. ``digest``: SHA-256 of a dump's output.
+    """
+
+    TYPE: ClassVar[str] = "snapshot"
+    vault: str
+    target: str
+    kind: str
+    change_set: str
+    snapshot: str
+    time_ns: str
+    files: int
+    size: int
+    versions: int
+    exceptions: Mapping[str, int]
+    repository: str | None = None
+    manifest: bytes | None = None
+    manifest_to: int | None = None
+    dump: str | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Body):
+    """A run that did not do all it was to do: ``failed``, or ``partial`` (``left`` paths stay pending)."""
+
+    TYPE: ClassVar[str] = "run"
+    vault: str
+    target: str
+    kind: str
+    change_set: str
+    state: str
+    error: str | None = None
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored(Body):
+    """Files were restored. ``moment_ns``: as asked for; ``differences``: what a comparison found."""
+
+    TYPE: ClassVar[str] = "restore"
+    vault: str
+    target: str
+    snapshots: Sequence[str]
+    to: str
+    who: str
+    state: str
+    files: int
+    size: int
+    moment_ns: str | None = None
+    differences: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationLoaded(Body):
+    """The daemon, or a command, works by a configuration other than the last. ``digest``: SHA-256 of the file."""
+
+    TYPE: ClassVar[str] = "configuration"
+    file: str
+    digest: bytes
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTrusted(Body):
+    """Somebody said that these are the host keys of a target."""
+
+    TYPE: ClassVar[str] = "target-trusted"
+    target: str
+    fingerprints: Sequence[str]
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeyRefused(Body):
+    """A server showed another host key than the pinned ones: nothing was sent."""
+
+    TYPE: ClassVar[str] = "host-key-refused"
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonState(Body):
+    """The daemon ``started`` or ``stopped``."""
+
+    TYPE: ClassVar[str] = "daemon"
+    state: str
+    software: str
+    pid: int
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChanged(Body):
+    """An alert was ``raised``, ``cleared`` or ``acknowledged``."""
+
+    TYPE: ClassVar[str] = "alert"
+    code: str
+    state: str
+    vault: str | None = None
+    target: str | None = None
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotated(Body):
+    """The log is signed by another key from now on: ``key`` is its public half as a vkey, ``epoch`` its number."""
+
+    TYPE: ClassVar[str] = "key"
+    epoch: int
+    key: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointKept(Body):
+    """The checkpoint that was signed before this entry was written: SHA-256 of its file. Each names the one before."""
+
+    TYPE: ClassVar[str] = "checkpoint"
+    size: int
+    digest: bytes
+
+
+TYPES: dict[str, type[Body]] = {
+    kind.TYPE: kind
+    for kind in (
+        Begin, FileVersion, SnapshotMade, RunEnded, Restored, ConfigurationLoaded, TargetTrusted, HostKeyRefused,
+        DaemonState, AlertChanged, KeyRotated, CheckpointKept,
+    )
+}  # fmt: skip
+"""Every type that there is, by its name."""
