@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from vaultd import config
 from vaultd.config import duration, positions, writing
 from vaultd.config.faults import shown
+from vaultd.config.ledger import LedgerConfig, TimestampConfig, WitnessConfig
 from vaultd.errors import EXIT_USAGE, ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -377,10 +378,14 @@ def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
         "vault": (document["vault"][0], config.VaultConfig),
         "dump": (document["vault"][0]["dump"][0], config.DumpConfig),
         "control": (document["control"], config.ControlConfig), "person": (document["person"][0], config.PersonConfig),
+        "ledger": (document["ledger"], LedgerConfig),
+        "witness": (document["ledger"]["witness"][0], WitnessConfig),
+        "timestamp": (document["ledger"]["timestamp"][0], TimestampConfig),
     }  # fmt: skip
     for name, (table, model) in tables.items():
         assert set(table) == set(model.model_fields), name
-    for model, table in ((config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0])):
+    checked = ((config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0]), (LedgerConfig, loaded.ledger))
+    for model, table in checked:
         for key, field in model.model_fields.items():
             commented = re.search(rf"^#{key} = ", writing.example(), flags=re.MULTILINE)
             if commented and not field.is_required() and not field.default_factory and field.default is not None:

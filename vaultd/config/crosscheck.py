@@ -30,6 +30,10 @@ def cross_faults(document: dict[str, Any]) -> list[Cross]:
     for index, vault in vaults:
         dumps = [(i, dump) for i, dump in enumerate(_list(vault, "dump")) if isinstance(dump, dict)]
         faults += [(("vault", index, *key), found, allowed) for key, found, allowed in _doubles("dump", dumps)]
+    ledger = document.get("ledger")
+    for kind in ("witness", "timestamp"):
+        tables = _tables(ledger, kind) if isinstance(ledger, dict) else []
+        faults += [(("ledger", *key), found, allowed) for key, found, allowed in _doubles(kind, tables)]
     faults += _nested(document, vaults)
     return faults
 

@@ -10,126 +10,33 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator
 
-from vaultd.config.duration import seconds, text
+from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
+from vaultd.config.ledger import LedgerConfig
+from vaultd.config.values import (
+    AbsolutePath,
+    Command,
+    Duration,
+    FileName,
+    Host,
+    Name,
+    NonEmpty,
+    PositiveDuration,
+    Share,
+    Table,
+    Text,
+    User,
+    refuse,
+)
 from vaultd.errors import ConfigError
 from vaultd.i18n import _
 
 Classification = Literal["top-secret", "secret", "confidential", "internal"]
 CLASSIFICATIONS: tuple[str, ...] = get_args(Classification)
-
-RESERVED_NAMES = frozenset({"vaultd-state"})
-"""``vaultd-state`` is the vault that holds vaultd's own state folder."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
-# No leading dash: ssh would take it for an option.
-_HOST = re.compile(r"[A-Za-z0-9:_][A-Za-z0-9.:_%-]{0,252}", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}\$?", re.ASCII)
-
-
-def refuse(allowed: str) -> NoReturn:
-    """Refuse a value; ``allowed`` is the end of the sentence "allowed: ..."."""
-    raise PydanticCustomError("vaultd", "{allowed}", {"allowed": allowed})
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        refuse(_("1 to 32 characters of a-z, 0-9 and -, not beginning with -"))
-    if value in RESERVED_NAMES:
-        refuse(_("any other name: vaultd uses this one itself"))
-    return value
-
-
-def _absolute_path(value: Any) -> Path:
-    if not isinstance(value, (str, os.PathLike)):
-        refuse(_("an absolute path, such as {example}").format(example='"/srv/records"'))
-    path = os.fspath(value)
-    if not path.startswith("/") or not _one_line(path):
-        refuse(_("an absolute path on one line, such as {example}").format(example='"/srv/records"'))
-    return Path("/" + path.lstrip("/"))
-
-
-def _duration(value: Any) -> float:
-    try:
-        return seconds(value)
-    except ValueError:
-        refuse(_('a duration such as "2s", "15m", "1h" or "1d" (ms, s, m, h, d, w), or a number of seconds'))
-
-
-def _positive_duration(value: Any) -> float:
-    found = _duration(value)
-    if found == 0:
-        refuse(_('a duration longer than 0, such as "2s", "15m", "1h" or "1d"'))
-    return found
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not _one_line(value):
-        refuse(_("text on one line"))
-    return value
-
-
-def _non_empty(value: Any) -> str:
-    found = _text(value)
-    if not found.strip():
-        refuse(_("text on one line, not empty"))
-    return found
-
-
-def _host(value: Any) -> str:
-    if not isinstance(value, str) or not _HOST.fullmatch(value):
-        refuse(_('a host name or an IP address without a port, such as "backup.example.org"'))
-    return value
-
-
-def _user(value: Any) -> str:
-    if not isinstance(value, str) or not _USER.fullmatch(value):
-        refuse(_("the name of an account on the server"))
-    return value
-
-
-def _file_name(value: Any) -> str:
-    found = _non_empty(value)
-    if "/" in found or found in {".", ".."} or len(found.encode()) > 255:
-        refuse(_("a file name without /, at most 255 bytes"))
-    return found
-
-
-def _command(value: Any) -> list[str]:
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(word, str) and "\0" not in word for word in value)
-        or not value[0]
-    ):
-        refuse(
-            _("the program and its arguments as a list, such as {example}; no shell reads it").format(
-                example='["pg_dump", "records"]'
-            )
-        )
-    return value
-
-
-def _one_line(value: str) -> bool:
-    return not any(character < " " or character == "\x7f" for character in value)
-
-
-Name = Annotated[str, BeforeValidator(_name)]
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute_path)]
-Duration = Annotated[float, BeforeValidator(_duration)]
-PositiveDuration = Annotated[float, BeforeValidator(_positive_duration)]
-Text = Annotated[str, BeforeValidator(_text)]
-NonEmpty = Annotated[str, BeforeValidator(_non_empty)]
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 def default_host_name() -> str:
@@ -138,7 +45,7 @@ def default_host_name() -> str:
     return wanted or "host"
 
 
-class HostConfig(_Table):
+class HostConfig(Table):
     """[host]: this machine, vaultd's own folders, and how hard it works. Times are seconds."""
 
     name: Name = Field(default_factory=default_host_name)
@@ -151,7 +58,7 @@ class HostConfig(_Table):
     stall_seconds: PositiveDuration = 120
 
 
-class TargetConfig(_Table):
+class TargetConfig(Table):
     """[[target]]: a restic repository on an SFTP server.
 
     ``path`` is as the server sees it; a relative one starts at the account's start folder. ``limit_upload`` is KiB/s.
@@ -159,9 +66,9 @@ class TargetConfig(_Table):
     """
 
     name: Name
-    host: Annotated[str, BeforeValidator(_host)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] = 22
-    user: Annotated[str, BeforeValidator(_user)]
+    user: User
     path: NonEmpty
     identity: AbsolutePath
     password_file: AbsolutePath
@@ -169,22 +76,20 @@ class TargetConfig(_Table):
     limit_upload: Annotated[int, Field(ge=1)] | None = None
 
 
-class DumpConfig(_Table):
+class DumpConfig(Table):
     """[[vault.dump]]: a command (argv, no shell) whose output is stored with the vault ``every`` so many seconds.
 
     ``silence``: one that prints nothing for so many seconds hangs, and is ended.
     """
 
     name: Name
-    command: Annotated[list[str], BeforeValidator(_command)]
+    command: Command
     every: PositiveDuration = 86400
     silence: PositiveDuration = 600
-    filename: Annotated[str, BeforeValidator(_file_name)] = Field(
-        default_factory=lambda data: f"{data.get('name', '')}.dump"
-    )
+    filename: FileName = Field(default_factory=lambda data: f"{data.get('name', '')}.dump")
 
 
-class VaultConfig(_Table):
+class VaultConfig(Table):
     """[[vault]]: a folder to protect. ``priority`` 1 is protected first; durations are seconds.
 
     ``poll`` None: the folder is polled when it is on a network file system.
@@ -214,7 +119,7 @@ class VaultConfig(_Table):
         return max_delay
 
 
-class ControlConfig(_Table):
+class ControlConfig(Table):
     """[control]: the daemon's socket, and the group whose members may read the status and ask for a backup.
 
     In a ``Config`` the socket is always set: without one it is ``run/vaultd.sock`` in the state folder.
@@ -231,7 +136,7 @@ class ControlConfig(_Table):
         return socket_path
 
 
-class PersonConfig(_Table):
+class PersonConfig(Table):
     """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with."""
 
     name: NonEmpty
@@ -243,12 +148,13 @@ class PersonConfig(_Table):
 _Named = TypeVar("_Named", TargetConfig, VaultConfig)
 
 
-class Config(_Table):
+class Config(Table):
     """The whole file. ``file`` is where it was read from."""
 
     host: HostConfig = Field(default_factory=HostConfig)
     target: list[TargetConfig] = Field(default_factory=list)
     vault: list[VaultConfig] = Field(default_factory=list)
+    ledger: LedgerConfig = Field(default_factory=LedgerConfig, validate_default=True)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
@@ -269,6 +175,16 @@ class Config(_Table):
     def vault_named(self, name: str) -> VaultConfig:
         """The vault of that name. Raises ConfigError that tells the known names."""
         return _named(self.vault, name, _("no vault has this name: {name}"), _("the vaults are: {names}"))
+
+    @property
+    def ledger_folder(self) -> Path:
+        """The ledger."""
+        return self.host.state / "ledger"
+
+    @property
+    def ledger_key(self) -> Path:
+        """The file of the private key that signs the ledger's checkpoints."""
+        return self.ledger.key or self.host.state / "ledger.key"
 
     def target_folder(self, target: TargetConfig) -> Path:
         """The folder below the state folder for what vaultd keeps about a target."""

@@ -22,7 +22,7 @@ from vaultd.i18n import N_, _
 LARGEST = 1 << 20
 """Bytes: a larger file is no configuration."""
 
-LATER_TABLES = frozenset({"ledger", "media", "response", "notify"})
+LATER_TABLES = frozenset({"media", "response", "notify"})
 """Tables of the design that this version does not know yet."""
 
 
@@ -193,6 +193,6 @@ def _allowed(detail: ErrorDetails) -> str:
         return ", ".join(f'"{name}"' for name in CLASSIFICATIONS)
     if kind == "list_type":
         table = ".".join(part for part in detail["loc"] if isinstance(part, str))
-        list_of_tables = detail["loc"][-1] in {"target", "vault", "person", "dump"}
+        list_of_tables = detail["loc"][-1] in {"target", "vault", "person", "dump", "witness", "timestamp"}
         return _("tables written as {example}").format(example=f"[[{table}]]") if list_of_tables else _("a list in [ ]")
     return detail["msg"]
