@@ -18,6 +18,7 @@ import pytest
 from tests.quick_repository import quick_repository
 from vaultd.config import Config, TargetConfig
 from vaultd.demo.offsite import OffsiteServer
+from vaultd.ledger import create
 from vaultd.restic.process import Repository
 
 # Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
@@ -69,7 +70,9 @@ def config(target: TargetConfig, tmp_path: Path) -> Config:
     (tmp_path / "vault").mkdir(exist_ok=True)
     vault = {"name": "records", "path": tmp_path / "vault", "classification": "secret", "targets": [target.name]}
     values = {"host": {"name": "ward", "state": tmp_path / "state"}, "vault": [vault], "file": tmp_path / "vaultd.toml"}
-    return Config.model_validate({**values, "target": [target.model_dump()]})
+    made = Config.model_validate({**values, "target": [target.model_dump()]})
+    create.make(made.ledger_folder, made.ledger_key, made.host.name)
+    return made
 
 
 @pytest.fixture

@@ -130,7 +130,8 @@ def acknowledge_all(store: Store, target: int, vault: int) -> None:
     store.acknowledge(
         Acknowledgement(
             run, "abc", target, vault, SnapshotKind.FULL, time.time_ns(), 2, 200, store.seq(), settled=settled
-        )
+        ),
+        lambda _db, _versions: None,
     )
 
 

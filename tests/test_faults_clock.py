@@ -147,7 +147,8 @@ def test_nothing_waits_for_a_moment_that_the_clock_will_only_come_to_again(tmp_p
         store.acknowledge(
             Acknowledgement(
                 "000000000001-x", "s", target, vault, SnapshotKind.FULL, now, 0, 0, store.seq(), retry=[again]
-            )
+            ),
+            lambda _db, _versions: None,
         )
         assert store.backlog(target, vault).files == 1
         assert store.clock_was_set_back(now) == 2

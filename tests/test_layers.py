@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "vaultd"
 LAYERS = (
     # L0: no knowledge of anything; the later ones use the words of the first.
     {"errors", "model", "files", "names", "i18n", "memory", "priority"},
-    {"units"},
+    {"units", "manifest"},
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},

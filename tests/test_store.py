@@ -28,7 +28,7 @@ def store(tmp_path: Path):
 def acknowledge(store: Store, vault: int, target: int, kind: SnapshotKind, **changes) -> None:
     values = {"change_set": f"{store.next_order():012d}-00000000", "snapshot": "s", "time": 1, "files": 1, "total": 1}
     values |= {"upto": store.seq(), "target": target, "vault": vault, "kind": kind}
-    store.acknowledge(Acknowledgement(**{**values, **changes}))
+    store.acknowledge(Acknowledgement(**{**values, **changes}), lambda _db, _versions: None)
 
 
 def test_what_is_seen_is_pending_for_each_target(store: Store):

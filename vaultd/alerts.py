@@ -156,6 +156,18 @@ KINDS: dict[str, Kind] = {
     "state-full": Kind(
         _C, N_("the disk of the state folder is almost full: {free_bytes} left"), N_("make room on it")
     ),
+    "ledger": Kind(
+        _C, N_("the ledger cannot be written to: {error}. Protection goes on, and what happens is recorded later"),
+        N_("vaultd ledger verify says what is wrong with it; make room, or bring folder and key back"),
+    ),
+    "ledger-stopped": Kind(
+        _C, N_("the ledger signs nothing more: {error}. Protection goes on, and what happens is recorded later"),
+        N_("find out who changed it. Bring the newer folder back, or begin a new log: vaultd ledger continue"),
+    ),
+    "ledger-missing": Kind(
+        _C, N_("there is no ledger: nothing that is protected is on a record which outsiders can check"),
+        N_("make it: vaultd ledger init"),
+    ),
     "internal": Kind(
         _C, N_("something failed inside vaultd: {error}"),
         N_("this is a bug: report it with the log (journalctl -u vaultd)")

@@ -1,14 +1,290 @@
-"""The one place where versions and snapshots become a record. Until the ledger (issue 3) the record is the state
-database.
+"""The one writer of the ledger. What a snapshot settles is on record first, and acknowledged only then.
 
-Nothing counts as protected before ``record`` has returned.
+Where the ledger cannot be written to (disk, folder, key, or an older copy of it came back), protection goes on: what is
+owed to the ledger is kept in the state database, in order, and goes on record when it can be. Other processes leave
+their events there too; the daemon takes them up within a second. A crash between record and acknowledgement makes the
+change set run again: the ledger then has its versions twice, both true.
 """
 
 from __future__ import annotations
 
-from vaultd.store import Acknowledgement, Store
+import base64
+import hashlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+
+import vaultd
+from vaultd import manifest
+from vaultd.config.model import Config
+from vaultd.errors import LedgerError, VaultdError
+from vaultd.i18n import _
+from vaultd.ledger import entry, private, reading
+from vaultd.ledger.checkpoint import Checkpoint
+from vaultd.ledger.create import finish_rotation
+from vaultd.ledger.events import (
+    AlertChanged,
+    Body,
+    ConfigurationLoaded,
+    DaemonState,
+    FileVersion,
+    Given,
+    RunEnded,
+    SnapshotMade,
+)
+from vaultd.ledger.log import Log
+from vaultd.model import SnapshotKind
+from vaultd.names import display
+from vaultd.restic.proc import boot_id
+from vaultd.store import Acknowledgement, NewVersion, RunRow, Store
+
+log = logging.getLogger(__name__)
+
+CHUNK = 10_000
+SEAL_AT = 50_000
+"""So many entries without a signature are in memory at most: then tiles are made of them."""
+
+RETRY_SECONDS = 30.0
+CONFIGURATION = "ledger:configuration"
+"""Under this key: SHA-256 of the configuration that was loaded last."""
+
+SIGNED = "ledger:signed"
+"""Under this key: size, root and origin of the newest checkpoint that was signed."""
 
 
-def record(store: Store, done: Acknowledgement) -> int:
-    """Record what a snapshot settles, and only then acknowledge it for its target. Returns the snapshot's number."""
-    return store.acknowledge(done)
+class Custody:
+    """The ledger as the rest of vaultd writes to it. Safe in several threads."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.config = config
+        self.store = store
+        self._log: Log | None = None
+        self._mutex = threading.RLock()
+        self._retry_at = 0.0
+        self._sealed_at = 0.0
+        store.alerts.on_change = self._alert_changed
+
+    # opening and closing
+
+    def open(self) -> bool:
+        """Open the ledger, and put on record what is owed to it. False, with an alert, when that cannot be done."""
+        with self._mutex:
+            if self._log is not None:
+                return True
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            try:
+                self._log = self._opened()
+            except VaultdError as error:
+                self._failed(error)
+                return False
+            self._catch_up()
+            if self._log is None:
+                return False
+            for code in ("ledger", "ledger-stopped", "ledger-missing"):
+                self.store.alerts.clear(code)
+            return True
+
+    def _opened(self) -> Log:
+        folder = self.config.ledger_folder
+        origin = reading.origin_of(folder, self.config.host.name)
+        finish_rotation(folder, self.config.ledger_key)
+        known = self.store.get_meta(SIGNED)
+        size, root, name = known.split(" ", 2) if known else ("0", "", "")
+        return Log(
+            folder, private.read(self.config.ledger_key, origin),
+            known=Checkpoint(name, int(size), base64.b64decode(root)) if name == origin else None,
+        )  # fmt: skip
+
+    def _failed(self, error: VaultdError) -> None:
+        """The ledger cannot be written to: say so, and keep what happens for later."""
+        broken, self._log = self._log, None
+        if broken is not None:
+            broken.close()
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        log.error("%s", error)
+        code = error.code if error.code in ("ledger-stopped", "ledger-missing") else "ledger"
+        self.store.alerts.raise_(code, detail={"error": error.why or error.what})
+
+    def close(self) -> None:
+        """Sign what is not signed, and close. What cannot be signed now stays on record."""
+        with self._mutex:
+            self.seal()
+            if self._log is not None:
+                self._log.close()
+                self._log = None
+            self.store.alerts.on_change = _not_told
+
+    # writing
+
+    def record(self, done: Acknowledgement) -> int:
+        """Record what a snapshot settles, and only then acknowledge it for its target. Returns the snapshot's number.
+
+        Raises StateError; a ledger that cannot be written to is an alert and no error.
+        """
+        with self._mutex:
+            if self._log is not None and self.store.owes_ledger():
+                self._catch_up()
+            manifest_to, digest = self._manifest(done)
+
+            def put(db: sqlite3.Connection, versions: Sequence[NewVersion]) -> int | None:
+                snapshot = self._snapshot(done, len(versions), manifest_to, digest)
+                try:
+                    return self._append_all(done, versions, snapshot)
+                except LedgerError as error:
+                    self._failed(error)
+                    self.store.add_event(snapshot.TYPE, entry.fields_of(snapshot))
+                    return None
+
+            return self.store.acknowledge(done, put)
+
+    def _append_all(self, done: Acknowledgement, versions: Sequence[NewVersion], snapshot: SnapshotMade) -> int:
+        vault, first = snapshot.vault, None
+        for at in range(0, max(len(versions), 1), CHUNK):
+            bodies: list[Body] = [_body(vault, done.change_set, one) for one in versions[at : at + CHUNK]]
+            if at + CHUNK >= len(versions):
+                bodies.append(snapshot)
+            place = self._append(bodies)
+            first = place if first is None else first
+            if place != first + at:
+                raise LedgerError(_("the ledger was not written to in one piece"))
+        return 0 if first is None else first
+
+    def _manifest(self, done: Acknowledgement) -> tuple[int | None, bytes | None]:
+        """Where the versions end that a manifest is of, and its digest; None where the ledger is out of order."""
+        if self._log is None or done.kind is SnapshotKind.DUMP:
+            return None, None
+        size = self._log.size
+        changes: dict[bytes, bytes | None] = {one.path: one.sha256 for one in done.bound if one.sha256 is not None}
+        changes.update({one.path: one.sha256 for one in done.in_motion})
+        if done.kind is SnapshotKind.EXPRESS:
+            return size, manifest.digest(manifest.changed((), changes))
+        changes.update(dict.fromkeys(done.deleted))
+        return size, manifest.digest(manifest.changed(self.store.recorded_hashes(done.vault), changes))
+
+    def _snapshot(
+        self, done: Acknowledgement, versions: int, manifest_to: int | None, digest: bytes | None
+    ) -> SnapshotMade:
+        target = self.store.target_names([done.target])[0]
+        unread = sum(one.problem == "unread" for one in done.retry)
+        moving = len(done.in_motion)
+        counts = {"unread": unread, "in_motion": moving, "retry": len(done.retry) - unread - moving}
+        exceptions = {key: count for key, count in counts.items() if count}
+        return SnapshotMade(
+            self.store.vault_names()[done.vault], target, done.kind.value, done.change_set, done.snapshot,
+            str(done.time), done.files, done.total, versions, exceptions,
+            self.store.target_repository(target), digest, manifest_to if done.kind is SnapshotKind.FULL else None,
+            done.dump, done.digest,
+        )  # fmt: skip
+
+    def note(self, body: Body) -> None:
+        """Record an event. Where the ledger is out of order it is kept for later."""
+        try:
+            if self._log is not None and not self.store.owes_ledger():
+                self._append([body])
+                return
+        except LedgerError as error:
+            self._failed(error)
+        self.store.add_event(body.TYPE, entry.fields_of(body))
+
+    def _append(self, bodies: Sequence[Body]) -> int:
+        opened = self._log
+        if opened is None:
+            raise LedgerError(_("the ledger is not open"))
+        first = opened.append(bodies)
+        if opened.unsigned >= SEAL_AT:
+            self.seal()
+        return first
+
+    def begin(self, left: Sequence[RunRow]) -> None:
+        """Open the ledger, and record what this process starts from: the runs that a dead daemon has left, and the
+        configuration, where it is another one than the last."""
+        self.open()
+        vaults = self.store.vault_names()
+        for run in left:
+            target = "".join(self.store.target_names([run.target]))
+            self.note(RunEnded(vaults.get(run.vault, ""), target, run.kind, run.id, "failed", "interrupted"))
+        digest = hashlib.sha256(self.config.file.read_bytes()).hexdigest() if self.config.file.exists() else ""
+        if digest and digest != self.store.get_meta(CONFIGURATION):
+            self.note(ConfigurationLoaded(display(self.config.file), bytes.fromhex(digest), f"uid {os.geteuid()}"))
+            self.store.set_meta(CONFIGURATION, digest)
+
+    def daemon(self, state: str) -> None:
+        """Record that the daemon "started" or "stopped"."""
+        self.note(DaemonState(state, vaultd.__version__, os.getpid(), boot_id()))
+
+    def _alert_changed(self, state: str, code: str, vault: str, target: str, who: str | None) -> None:
+        self.note(AlertChanged(code, state, vault or None, target or None, who))
+
+    # signing
+
+    def tick(self) -> bytes | None:
+        """Called every second or so: open it again after a failure, take up what others have left, sign when it is due.
+
+        Returns the new checkpoint's note when one was signed.
+        """
+        if self._log is None:
+            if time.monotonic() < self._retry_at or not self.open():
+                return None
+        elif self.store.owes_ledger():
+            with self._mutex:
+                self._catch_up()
+        if time.monotonic() < self._sealed_at + self.config.ledger.checkpoint:
+            return None
+        return self.seal()
+
+    def seal(self) -> bytes | None:
+        """Sign what is on record. Returns the new checkpoint's note, None when there is none."""
+        opened = self._log
+        if opened is None:
+            return None
+        try:
+            signed = opened.seal()
+        except LedgerError as error:
+            self._failed(error)
+            return None
+        if signed is not None:
+            self._sealed_at = time.monotonic()
+            root = base64.b64encode(opened.signed.root).decode("ascii")
+            self.store.set_meta(SIGNED, f"{opened.signed.size} {root} {opened.origin}")
+        return signed
+
+    # what was owed
+
+    def _catch_up(self) -> None:
+        """Put on record what the state database has for the ledger, in the order in which it happened."""
+        try:
+            while events := self.store.events(CHUNK):
+                for event in events:
+                    if event.type == SnapshotMade.TYPE:
+                        self._catch_up_versions(str(event.fields["change_set"]))
+                bodies = [Given(one.type, {**one.fields, "at": entry.time_text(one.at)}) for one in events]
+                with self.store.database.write() as db:
+                    first = self._append(bodies)
+                    for place, event in enumerate(events, first):
+                        self.store.note_recorded(db, event=event, entry=place)
+            self._catch_up_versions(None)
+        except LedgerError as error:
+            self._failed(error)
+
+    def _catch_up_versions(self, change_set: str | None) -> None:
+        while rows := self.store.unrecorded_versions(change_set, CHUNK):
+            bodies = [
+                Given(FileVersion.TYPE, {**entry.fields_of(_body(vault, run, one)), "at": entry.time_text(at)})
+                for _number, vault, run, at, one in rows
+            ]
+            with self.store.database.write() as db:
+                first = self._append(bodies)
+                self.store.note_recorded(db, [(row[0], first + at) for at, row in enumerate(rows)])
+
+
+def _body(vault: str, change_set: str, one: NewVersion) -> FileVersion:
+    if one.state == "deleted":
+        return FileVersion(vault, one.path, one.state, change_set)
+    return FileVersion(vault, one.path, one.state, change_set, one.size, one.mtime, one.sha256, one.sm3)
+
+
+def _not_told(_state: str, _code: str, _vault: str, _target: str, _who: str | None) -> None:
+    return

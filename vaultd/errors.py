@@ -54,6 +54,12 @@ class LedgerError(VaultdError):
     code = "ledger"
 
 
+class LedgerMissingError(LedgerError):
+    """There is no ledger here."""
+
+    code = "ledger-missing"
+
+
 class LedgerStoppedError(LedgerError):
     """The ledger on this disk is older than one that was signed, or another: nothing more is signed under its name."""
 

@@ -22,6 +22,7 @@ from vaultd.names import display
 if TYPE_CHECKING:
     from vaultd.config import Config
     from vaultd.config.faults import Key
+    from vaultd.ledger.note import SignerKey
 
 
 @command(
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 @click.option("--restore-only", is_flag=True, help=N_("No vault: this machine only gets data back."))
 @click.option("--enter-password", is_flag=True, help=N_("Ask for the password of a repository that exists already."))
 @click.option("--show-password", is_flag=True, help=N_("Show the repository's password at the end."))
+@click.option("--root-key-file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help=N_("Keep the ledger's root key in this file (mode 0600) instead of showing it."))  # fmt: skip
 @click.option("--batch", is_flag=True, help=N_("Never ask; what is missing is an error."))
 @pass_cli
 def init_command(
@@ -71,32 +74,47 @@ def init_command(
     restore_only: bool,
     enter_password: bool,
     show_password: bool,
+    root_key_file: Path | None,
     batch: bool,
     **given: Any,
 ) -> None:
     """Take the steps, and show where they led."""
-    from vaultd.cli import init_steps
+    from vaultd.cli import init_steps, ledger
 
     ask = not (batch or cli.json)
     config, written = _configuration(cli, given, ask=ask, restore_only=restore_only)
     make_private_directory(config.host.state)
+    root: SignerKey | None = None
     states: list[TargetState] = []
     try:
         for target in config.target:
             states.append(init_steps.secrets(cli, config, target, ask=ask, enter_password=enter_password))
         for state in states:
             init_steps.off_site(cli, config, state, host_keys, ask=ask)
+        root = _ledger(config) if config.vault else None  # last: its key is shown once, and must not be scrolled away
     finally:
         cli.emit(
             {
                 "version": 1, "config": str(config.file), "config_written": written, "host": config.host.name,
                 "state": str(config.host.state), "targets": [state.as_json(show_password) for state in states],
+                "ledger": None if root is None else ledger.root_key_json(root, root_key_file),
                 "ready": len(states) == len(config.target) and all(state.repository for state in states),
             }
         )  # fmt: skip
+        if root is not None:
+            ledger.say_root_key(cli, root, root_key_file)
     for state in states:
         on_paper(cli, state, show_password)
     _next(cli, config)
+
+
+def _ledger(config: Config) -> SignerKey | None:
+    """Make the ledger unless it is there; its root key, to be shown in any case, is kept nowhere."""
+    from vaultd.ledger import create
+
+    if config.ledger_folder.exists():
+        return None
+    return create.make(config.ledger_folder, config.ledger_key, config.host.name)
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------

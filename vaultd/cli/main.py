@@ -31,6 +31,7 @@ COMMANDS = {
     "restore": ("vaultd.cli.restore:restore_command", N_("Bring a vault back.")),
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
+    "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "doctor": ("vaultd.cli.doctor:doctor_command", N_("Find everything that would stop vaultd from doing its job.")),
     "demo": ("vaultd.cli.demo:demo_command", N_("Show the main job on an embedded default.")),
 }

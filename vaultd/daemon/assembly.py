@@ -11,6 +11,7 @@ from functools import partial
 from vaultd import files, memory, places, sftp, targets
 from vaultd.config import check_folders
 from vaultd.config.model import Config, TargetConfig
+from vaultd.custody import Custody
 from vaultd.model import Progress
 from vaultd.protect import dump, recover
 from vaultd.protect.refs import Context, TargetRef, VaultRef
@@ -57,11 +58,15 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         check_folders(config)  # refused before a record of it is made
     files.make_private_directory(config.host.state)
     store = Store(database)
-    try:
+    with contextlib.ExitStack() as opened:
+        opened.callback(store.close)
         check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
-        recover.end_runs(store, config.host.cache)
+        left = recover.end_runs(store, config.host.cache)
         recover.clear_lists(config.host.state)
-        context = Context(config, store, on_progress)
+        custody = Custody(config, store)
+        opened.callback(custody.close)
+        custody.begin(left)
+        context = Context(config, store, custody, on_progress)
         refs = {
             target.name: TargetRef(
                 store.target_id(target.name), target.name, target, _repository(config, target, store)
@@ -77,8 +82,6 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
                 dump.show_failing(store, vault, ref)  # one that is not in the configuration any more fails no longer
             workers[name] = Worker(context, ref, own, partial(_prepare, context))
         yield Assembly(context, vaults, workers)
-    finally:
-        store.close()
 
 
 def _repository(config: Config, target: TargetConfig, store: Store) -> Repository:

@@ -17,6 +17,7 @@ from functools import partial
 from vaultd import memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
+from vaultd.custody import Custody
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 OVERDUE_SECONDS = 15.0
 TRIM_TICKS = 4
+LEDGER_SECONDS = 1.0
 
 
 def main(config: Config) -> int:
@@ -64,7 +66,9 @@ async def _main(config: Config) -> None:
                     for name, worker in assembly.workers.items()
                 ),
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
+                asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
             ]
+            assembly.context.custody.daemon("started")
             _notify("READY=1")
             log.info("vaultd runs: %d vaults, %d targets", len(assembly.vaults), len(assembly.workers))
             ended = asyncio.create_task(stop.wait())
@@ -77,6 +81,7 @@ async def _main(config: Config) -> None:
                     task.cancel()
                 results = await asyncio.gather(*tasks, return_exceptions=True)
                 await service.end_jobs()
+                await asyncio.to_thread(assembly.context.custody.daemon, "stopped")
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result  # a part that ends by itself is a fault: systemd starts us again
@@ -106,6 +111,16 @@ def _connect(worker: Worker, watches: Iterable[VaultWatch]) -> None:
 
 def _hears(watch: VaultWatch) -> bool:
     return not watch.settled()
+
+
+async def _sign(custody: Custody) -> None:
+    """Sign what is on record from time to time, and take up what was owed to the ledger."""
+    while True:
+        try:
+            await asyncio.to_thread(custody.tick)
+        except StateError as error:  # a full disk: it has its alert, and the next tick tries again
+            log.debug("the ledger waits: %s", error)
+        await asyncio.sleep(LEDGER_SECONDS)
 
 
 async def _check_clock_and_age(assembly: Assembly) -> None:

@@ -15,7 +15,7 @@ from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from vaultd.ledger import canonical
-from vaultd.ledger.events import Body, FileVersion
+from vaultd.ledger.events import Body, FileVersion, Given
 
 VERSION = 1
 LONGEST = 65_535
@@ -23,6 +23,10 @@ LONGEST = 65_535
 
 _SALT = 32
 BASE = frozenset({"v", "seq", "t", "type", "origin", "salt"})
+
+
+class NewerError(ValueError):
+    """A newer vaultd has written it."""
 
 
 def time_text(nanoseconds: int) -> str:
@@ -68,14 +72,16 @@ def encode_all(bodies: Sequence[Body], origin: str, first: int, t: str) -> list[
 
 
 def fields_of(body: Body) -> dict[str, Any]:
-    """The fields of a body's own: None is left out, ``path`` is a name of bytes, other bytes are hex."""
-    found: dict[str, Any] = {}
-    for name in type(body).__slots__:
+    """The fields of a body's own: None is left out, ``path`` is a name of bytes, other bytes are hex, ``_ns`` text."""
+    found: dict[str, Any] = dict(body.fields) if isinstance(body, Given) else {}
+    for name in () if found else type(body).__slots__:
         value = getattr(body, name)
         if name == "path" and value is not None:
             found.update(path_fields(value))
         elif isinstance(value, bytes):
             found[name] = value.hex()
+        elif name.endswith("_ns") and value is not None:
+            found[name] = str(value)
         elif value is not None:
             found[name] = value
     if BASE & found.keys():
@@ -102,8 +108,10 @@ def _version(body: FileVersion, origin: str, seq: int, t: str, salt: str) -> byt
 def decode(entry: bytes) -> dict[str, Any]:
     """An entry's fields. Raises ValueError when it is not canonical, or lacks what all entries have."""
     found = canonical.decode(entry)
-    if not found.keys() >= BASE or found["v"] != VERSION:
-        raise ValueError("not an entry of this version")
+    if not found.keys() >= BASE or type(found["v"]) is not int or found["v"] < VERSION:
+        raise ValueError("not an entry of a ledger")
+    if found["v"] > VERSION:
+        raise NewerError(f"an entry of version {found['v']}, this vaultd knows up to {VERSION}")
     if type(found["seq"]) is not int or not all(type(found[name]) is str for name in ("t", "type", "origin", "salt")):
         raise ValueError("an entry whose fields are of other types")
     return found

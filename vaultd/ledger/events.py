@@ -174,6 +174,15 @@ class CheckpointKept(Body):
     digest: bytes
 
 
+@dataclass(frozen=True)
+class Given(Body):
+    """An entry's type and fields as they are: what was kept until the ledger was in order again. ``at`` is then among
+    the fields, when it happened."""
+
+    TYPE: str  # type: ignore[misc]
+    fields: Mapping[str, object]
+
+
 TYPES: dict[str, type[Body]] = {
     kind.TYPE: kind
     for kind in (

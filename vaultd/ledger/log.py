@@ -125,6 +125,11 @@ class Log:
         """How many entries are on record, signed or not."""
         return self.signed.size + len(self._tail)
 
+    @property
+    def unsigned(self) -> int:
+        """How many entries are on record that no checkpoint has yet."""
+        return len(self._tail)
+
     def _node(self, size: int) -> tree.NodeHash:
         return lambda height, index: self.folder.node(size, height, index)
 
@@ -214,10 +219,13 @@ class Log:
 
     def close(self) -> None:
         """Close the files. What is not signed stays in the write-ahead files."""
-        if self._wal is not None:
-            self._wal.close()
-            self._wal = None
-        os.close(self._handle)
+        with self._sealing, self._lock:  # nobody writes to a file whose number may be another file's in a moment
+            if self._wal is not None:
+                self._wal.close()
+                self._wal = None
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
 
 
 def _names(encoded: bytes, size: int) -> bool:

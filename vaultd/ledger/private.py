@@ -22,14 +22,19 @@ _CHECK = 3
 _GROUP = 4
 
 
+def generate(name: str) -> SignerKey:
+    """A new key."""
+    return SignerKey(name, Ed25519PrivateKey.generate())
+
+
 def write_new(file: Path, name: str) -> SignerKey:
     """Make a key and its file (PEM, PKCS 8). Raises FileExistsError: no key is ever overwritten."""
-    private = Ed25519PrivateKey.generate()
-    encoded = private.private_bytes(
+    key = generate(name)
+    encoded = key.private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     create_exclusive(file, encoded, 0o600)
-    return SignerKey(name, private)
+    return key
 
 
 def read(file: Path, name: str) -> SignerKey:

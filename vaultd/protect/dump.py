@@ -10,10 +10,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from vaultd import custody, dumping, files
+from vaultd import dumping, files
 from vaultd.config.model import DumpConfig
 from vaultd.errors import ResticError, VaultdError
 from vaultd.i18n import _
+from vaultd.ledger.events import RunEnded
 from vaultd.model import SnapshotKind
 from vaultd.protect.recorded import record_process
 from vaultd.protect.refs import Context, TargetRef, VaultRef
@@ -65,6 +66,8 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
             raise ResticError(_("the dump failed"), _("its output is not complete"))
     except BaseException as error:
         store.end_run(run, "failed", time.monotonic() - begun, error=type(error).__name__)
+        kind = SnapshotKind.DUMP.value
+        context.custody.note(RunEnded(vault.name, target.name, kind, run, "failed", type(error).__name__))
         code = _exit_code(_result(result_file))
         # What a command says on its way out ("connection refused") may read as if it were said of the target.
         if (isinstance(error, VaultdError) and code > 0) or (isinstance(error, ResticError) and code < 0):
@@ -79,7 +82,7 @@ async def make_dump(context: Context, vault: VaultRef, target: TargetRef, dump: 
         run, result.snapshot_id, target.id, vault.id, SnapshotKind.DUMP, moment, 1, size, 0,
         dump=dump.name, digest=bytes.fromhex(str(counted["sha256"])),
     )  # fmt: skip
-    custody.record(store, acknowledgement)
+    context.custody.record(acknowledgement)
     store.note_time(moment)
     store.set_meta(_key(vault, target.id, dump), str(time.time() + dump.every))
     seconds = time.monotonic() - begun

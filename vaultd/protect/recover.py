@@ -21,13 +21,13 @@ from vaultd.protect.refs import Context, TargetRef
 from vaultd.protect.withdraw import withdraw
 from vaultd.restic import commands
 from vaultd.restic.proc import boot_id, end_leftover, end_orphans
-from vaultd.store import Store
+from vaultd.store import RunRow, Store
 
 log = logging.getLogger(__name__)
 
 
-def end_runs(store: Store, cache: Path) -> int:
-    """End every process of a run that was never finished, and mark the run. Returns how many there were.
+def end_runs(store: Store, cache: Path) -> list[RunRow]:
+    """End every process of a run that was never finished, and mark the run. Returns these runs.
 
     What only looked at a repository is on no record: it is told by ``cache`` and its dead owner.
 
@@ -42,7 +42,7 @@ def end_runs(store: Store, cache: Path) -> int:
     for name in store.target_names({run.target for run in left}):
         store.set_meta(f"repair:{name}", "1")
         store.set_meta(f"locks:{name}", "1")
-    return len(left)
+    return left
 
 
 def clear_lists(state: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vaultd.config.model import Config, TargetConfig, VaultConfig
+from vaultd.custody import Custody
 from vaultd.model import Progress
 from vaultd.restic.process import Repository
 from vaultd.store import Store
@@ -41,8 +42,9 @@ class TargetRef:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every run needs. ``on_progress`` is called often, from the event loop's thread."""
+    """What every run needs. ``custody`` writes the record; ``on_progress`` is called often, from the event loop."""
 
     config: Config
     store: Store
+    custody: Custody
     on_progress: Callable[[Progress], None]

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from vaultd import custody, files, names
+from vaultd import files, names
 from vaultd.errors import RootError, StateError, VaultdError
 from vaultd.hashing import Hashed, hash_files
+from vaultd.ledger.events import RunEnded
 from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
 from vaultd.protect.changeset import LARGE, ChangeSet
@@ -121,6 +122,7 @@ async def make(
         reason = error.code if isinstance(error, VaultdError) else type(error).__name__
         with contextlib.suppress(StateError):  # nothing must hide why it failed, a cancellation least of all
             store.end_run(run, "failed", time.monotonic() - begun, sent=sent, error=reason)
+            context.custody.note(RunEnded(vault.name, target.name, kind.value, run, "failed", reason))
         raise
     finally:
         watcher.finished()
@@ -130,6 +132,9 @@ async def make(
             listing.unlink(missing_ok=True)
     seconds = time.monotonic() - begun
     state = "partial" if done.unread or done.retry else "done"
+    if state == "partial":
+        left = done.unread + done.retry
+        context.custody.note(RunEnded(vault.name, target.name, kind.value, run, state, left=left))
     store.end_run(run, state, seconds, files=done.files, total=done.total, sent=done.sent)
     return done
 
@@ -182,7 +187,7 @@ async def _acknowledge(
         bound=judged.bound, deleted=judged.deleted, in_motion=moving, retry=judged.retry, settled=judged.settled,
         settled_all=settled_all,
     )  # fmt: skip
-    await asyncio.to_thread(custody.record, store, acknowledgement)
+    await asyncio.to_thread(context.custody.record, acknowledgement)
     store.note_time(moment)
     return Done(
         run, snapshot, kind, result.files_total, result.bytes_total, result.data_added_packed, result.finished.duration,

@@ -17,36 +17,46 @@ _SHAPE = re.compile(
 )
 
 
-def parse(text: str) -> int:
+def parse(text: str, option: str = "--at") -> int:
     """Nanoseconds since 1970 of "2026-11-22", "2026-11-22 20:03", "2026-11-22T20:03:11.25+08:00".
 
     Local time where no zone is given. A moment that leaves out its finer parts means their end (a date alone: the end
     of that day), so that a moment copied from ``vaultd snapshots`` includes the snapshot it was copied from.
-    Raises ConfigError.
+    Raises ConfigError, which names the ``option``.
     """
+    return _span(text, option)[1]
+
+
+def begin(text: str, option: str) -> int:
+    """The same for the beginning of something: finer parts that are left out mean their beginning."""
+    return _span(text, option)[0]
+
+
+def _span(text: str, option: str) -> tuple[int, int]:
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
-        raise _wrong(text)
+        raise _wrong(text, option)
     second, fraction = match["second"] or "00", match["fraction"] or ""
     try:
         whole = datetime.fromisoformat(
             f"{match['date']}T{match['hour'] or '00'}:{match['minute'] or '00'}:{second}{match['zone'] or ''}"
         )
         if match["hour"] is None:
-            whole += timedelta(days=1)
-            return round(whole.timestamp()) * SECOND - 1
+            end = whole + timedelta(days=1)
+            return round(whole.timestamp()) * SECOND, round(end.timestamp()) * SECOND - 1
         start = round(whole.timestamp()) * SECOND
     except (ValueError, OverflowError):
-        raise _wrong(text) from None
+        raise _wrong(text, option) from None
     if match["second"] is None:
-        return start + 60 * SECOND - 1
+        return start, start + 60 * SECOND - 1
     # The end of the smallest part given: three digits mean a millisecond, and its end.
-    return start + int(fraction.ljust(9, "0")) + int(10 ** (9 - len(fraction))) - 1
+    start += int(fraction.ljust(9, "0"))
+    return start, start + int(10 ** (9 - len(fraction))) - 1
 
 
-def _wrong(text: str) -> ConfigError:
+def _wrong(text: str, option: str) -> ConfigError:
     return ConfigError(
-        _("--at {text}").format(text=text),
+        f"{option} {text}",
         _("this is not a moment"),
         _('write it as "2026-11-22 20:03:11", with a zone if it is not local time: "2026-11-22 12:03:11Z"'),
     )

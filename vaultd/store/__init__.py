@@ -1,16 +1,18 @@
 """What vaultd knows between two moments: SQLite (WAL) in the state folder.
 
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
-``owed`` (what each target lacks) and ``made`` (runs, snapshots, versions). Below: ``database`` connections, ``schema``
-tables; ``catalog``, ``pending``, ``records``, ``acknowledgement`` and ``alerts`` the statements on each of them.
+``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks). Below:
+``database`` connections, ``schema`` tables; ``catalog``, ``pending``, ``records``, ``acknowledgement`` and ``alerts``
+the statements on each of them.
 """
 
-from vaultd.store.acknowledgement import Acknowledgement, Bound, Retry
+from vaultd.store.acknowledgement import Acknowledgement, Bound, NewVersion, Put, Retry
 from vaultd.store.alerts import Alert
 from vaultd.store.catalog import Entry
 from vaultd.store.pending import Backlog, PendingRow
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 from vaultd.store.store import Store
+from vaultd.store.unrecorded import Event
 
 __all__ = [
     "Acknowledgement",
@@ -18,7 +20,10 @@ __all__ = [
     "Backlog",
     "Bound",
     "Entry",
+    "Event",
+    "NewVersion",
     "PendingRow",
+    "Put",
     "Retry",
     "RunRow",
     "SnapshotRow",

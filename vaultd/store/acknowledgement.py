@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,23 @@ class Bound(NamedTuple):
     stat: Stat
     sha256: bytes | None
     recorded: bool = False
+    sm3: bytes | None = None
+
+
+class NewVersion(NamedTuple):
+    """A file version that goes on record: what ``VersionRow`` says of the fields."""
+
+    path: bytes
+    state: str
+    size: int
+    mtime: int
+    sha256: bytes | None
+    sm3: bytes | None = None
+
+
+Put = Callable[[sqlite3.Connection, Sequence[NewVersion]], int | None]
+"""Puts the versions of a snapshot, and the snapshot itself after them, into the ledger: the place of the first version
+there. None: they are noted as owed to it, in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +79,26 @@ class Acknowledgement:
     digest: bytes | None = None
 
 
-def write(db: sqlite3.Connection, done: Acknowledgement) -> int:
+def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:
     """Write an acknowledgement inside the caller's transaction. Returns the snapshot's number.
+
+    ``put`` comes first: nothing is acknowledged that is neither in the ledger nor noted as owed to it.
 
     A path whose sequence number is above ``done.upto`` changed again meanwhile and stays pending. A full snapshot
     takes rows
     away; an express one only makes their content safe.
     """
-    _record_versions(db, done)
+    versions, bindings = _new_versions(db, done)
+    entry = put(db, versions)
+    _record_versions(db, done, versions, bindings, entry)
     cursor = db.execute(
         "INSERT INTO snapshot(change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to,"
-        " exceptions, dump, digest) VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?,?,?)",
+        " exceptions, dump, digest, entry)"
+        " VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?,?,?,?)",
         (
             done.change_set, done.snapshot, done.target, done.vault, done.kind.value, done.time, time.time_ns(),
             done.files, done.total, len(done.retry) + len(done.in_motion), done.dump, done.digest,
+            None if entry is None else entry + len(versions),
         ),
     )  # fmt: skip
     paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]
@@ -105,36 +128,42 @@ def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[R
     )
 
 
-def _record_versions(db: sqlite3.Connection, done: Acknowledgement) -> None:
-    now, number = time.time_ns(), int(db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
-    versions: list[tuple[object, ...]] = []
-    bindings: list[tuple[object, ...]] = []
-    folders: dict[bytes, int | None] = {}
-
-    def add(path: bytes, state: str, size: int, mtime: int, sha256: bytes | None) -> int:
-        versions.append(
-            (number + len(versions) + 1, done.vault, path, state, size, mtime, sha256, done.change_set, now)
-        )
-        return number + len(versions)
-
-    for bound in done.bound:
-        if bound.sha256 is None or bound.recorded:
-            continue
-        where, name = catalog.split(bound.path)
-        if where not in folders:
-            folders[where] = catalog.folder_id(db, done.vault, where)
-        seen = bound.stat
-        version = add(bound.path, "bound", seen.size, seen.mtime, bound.sha256)
-        bindings.append((bound.sha256, version, folders[where], name, *seen[1:5]))
-    for moving in done.in_motion:
-        add(moving.path, "in-motion", moving.stat.size, moving.stat.mtime, moving.sha256)
+def _new_versions(db: sqlite3.Connection, done: Acknowledgement) -> tuple[list[NewVersion], list[Bound]]:
+    """The versions that are new on record; the first of them are those of the second list, whose hash is bound."""
+    bound = [one for one in done.bound if one.sha256 is not None and not one.recorded]
+    found = [NewVersion(one.path, "bound", one.stat.size, one.stat.mtime, one.sha256, one.sm3) for one in bound]
+    found += [
+        NewVersion(one.path, "in-motion", one.stat.size, one.stat.mtime, one.sha256, one.sm3) for one in done.in_motion
+    ]
     for path in done.deleted:
         last = db.execute(
             "SELECT state FROM version WHERE vault=? AND path=? ORDER BY number DESC LIMIT 1", (done.vault, path)
         ).fetchone()
         if last is not None and last[0] != "deleted":
-            add(path, "deleted", 0, 0, None)
-    db.executemany("INSERT INTO version VALUES(?,?,?,?,?,?,?,?,?)", versions)
+            found.append(NewVersion(path, "deleted", 0, 0, None))
+    return found, bound
+
+
+def _record_versions(
+    db: sqlite3.Connection, done: Acknowledgement, versions: Sequence[NewVersion], bound: Sequence[Bound],
+    entry: int | None,
+) -> None:  # fmt: skip
+    now, first = time.time_ns(), 1 + int(db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
+    db.executemany(
+        "INSERT INTO version(number, vault, path, state, size, mtime, sha256, sm3, change_set, recorded, entry)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            (first + at, done.vault, *one, done.change_set, now, None if entry is None else entry + at)
+            for at, one in enumerate(versions)
+        ),
+    )
+    folders: dict[bytes, int | None] = {}
+    bindings: list[tuple[object, ...]] = []
+    for at, one in enumerate(bound):
+        where, name = catalog.split(one.path)
+        if where not in folders:
+            folders[where] = catalog.folder_id(db, done.vault, where)
+        bindings.append((one.sha256, first + at, folders[where], name, *one.stat[1:5]))
     db.executemany(
         "UPDATE file SET sha256=?, version=? WHERE dir=? AND name=? AND inode=? AND size=? AND mtime=? AND ctime=?",
         bindings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vaultd.errors import StateError
@@ -32,12 +32,21 @@ _COLUMNS = "id, code, vault, target, detail, raised, seen, times, cleared, ackno
 _FIELDS = _COLUMNS.split(", ")
 
 
+OnChange = Callable[[str, str, str, str, str | None], None]
+"""Told of each alert that was "raised", "cleared" or "acknowledged": that word, code, vault, target, who."""
+
+
+def _nothing(_state: str, _code: str, _vault: str, _target: str, _who: str | None) -> None:
+    return
+
+
 class Alerts:
-    """The alert table."""
+    """The alert table. ``on_change`` is told what becomes of each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._unwritten: dict[tuple[str, str, str], Alert] = {}
+        self.on_change: OnChange = _nothing
 
     def raise_(
         self, code: str, *, vault: str = "", target: str = "", detail: Mapping[str, object] | None = None
@@ -54,6 +63,8 @@ class Alerts:
             self._unwritten[key] = Alert(0, *key, dict(detail or {}), now, now, 1, None, None, None)
             return new
         self._unwritten.pop((code, vault, target), None)
+        if new:
+            self.on_change("raised", code, vault, target, None)
         return new
 
     def _write(self, code: str, vault: str, target: str, detail: Mapping[str, object]) -> bool:
@@ -85,6 +96,8 @@ class Alerts:
                 )
         except StateError:
             return False
+        if found.rowcount:
+            self.on_change("cleared", code, vault, target, None)
         return found.rowcount > 0
 
     def is_open(self, code: str, *, vault: str = "", target: str = "") -> bool:
@@ -107,6 +120,9 @@ class Alerts:
                 " WHERE id=? AND code IN ('mass-change', 'snapshots-missing') AND cleared IS NULL",
                 (now, number),
             )
+            row = db.execute("SELECT code, vault, target FROM alert WHERE id=?", (number,)).fetchone()
+        if found.rowcount:
+            self.on_change("acknowledged", row[0], row[1], row[2], who)
         return found.rowcount > 0
 
     def list(self, *, open_only: bool = True, limit: int = 200) -> list[Alert]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from vaultd.model import SnapshotKind
 from vaultd.store import acknowledgement, records
-from vaultd.store.acknowledgement import Acknowledgement
+from vaultd.store.acknowledgement import Acknowledgement, Put
 from vaultd.store.owed import OwedStore
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 
@@ -84,10 +84,13 @@ class MadeStore(OwedStore):
         ).fetchone()
         return bool(row[0])
 
-    def acknowledge(self, done: Acknowledgement) -> int:
-        """Record versions and the snapshot, and take what it settles off the backlog. Returns the snapshot's number."""
+    def acknowledge(self, done: Acknowledgement, put: Put) -> int:
+        """Record versions and the snapshot, and take what it settles off the backlog. Returns the snapshot's number.
+
+        ``put`` puts them into the ledger, before anything is acknowledged.
+        """
         with self.database.write() as db:
-            return acknowledgement.write(db, done)
+            return acknowledgement.write(db, done, put)
 
     def last_snapshot(self, target: int, vault: int, kind: SnapshotKind) -> SnapshotRow | None:
         """The newest acknowledged snapshot of a kind."""

@@ -7,7 +7,7 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -91,5 +91,20 @@ MIGRATIONS: dict[int, str] = {
         cleared INTEGER, acknowledged INTEGER, acknowledged_by TEXT
     );
     CREATE UNIQUE INDEX alert_open ON alert(code, vault, target) WHERE cleared IS NULL;
+    """,
+    2: """
+    ALTER TABLE version ADD COLUMN sm3 BLOB;
+    ALTER TABLE version ADD COLUMN entry INTEGER;   -- its place in the ledger; NULL: not on record there yet
+    ALTER TABLE snapshot ADD COLUMN entry INTEGER;
+    CREATE INDEX version_unrecorded ON version(change_set, number) WHERE entry IS NULL;
+    CREATE TABLE event(              -- what the ledger does not have yet, in the order in which it happened
+        number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL,
+        fields TEXT NOT NULL         -- JSON, as in the ledger's entry
+    );
+    INSERT INTO event(at, type, fields) SELECT s.acknowledged, 'snapshot', json_object(
+        'vault', v.name, 'target', t.name, 'kind', s.kind, 'change_set', s.change_set, 'snapshot', s.snapshot,
+        'time_ns', CAST(s.time AS TEXT), 'files', s.files, 'size', s.bytes, 'versions', 0,
+        'exceptions', json_object('retry', s.exceptions)
+    ) FROM snapshot s JOIN vault v ON v.id=s.vault JOIN target t ON t.id=s.target ORDER BY s.number;
     """,
 }

@@ -5,12 +5,13 @@ Safe to use from several threads, and from several processes (the reconcile scan
 
 from __future__ import annotations
 
-from vaultd.store.made import MadeStore
 from vaultd.store.seen import SeenStore
+from vaultd.store.unrecorded import UnrecordedStore
 
 
-class Store(SeenStore, MadeStore):
+class Store(SeenStore, UnrecordedStore):
     """The state database. Raises StateError when it is missing, damaged or of a newer version.
 
-    What was seen (``seen``), what the targets lack (``owed``), what was made (``made``).
+    What was seen (``seen``), what the targets lack (``owed``), what was made (``made``), what the ledger
+    lacks (``unrecorded``).
     """

@@ -1,0 +1,56 @@
+"""The manifest of a moment: SHA-256 and path of every file, a line each, as ``sha256sum -c`` reads it.
+
+Sorted by the bytes of the path. A path with a backslash or a line end is escaped as coreutils does it: the line begins
+with a backslash, and these characters are written with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+
+Row = tuple[bytes, bytes]
+"""Path and SHA-256."""
+
+_SPECIAL = (b"\\", b"\n", b"\r")
+_FLUSH = 4096
+
+
+def line(path: bytes, sha256: bytes) -> bytes:
+    """One line, with its line feed."""
+    if any(one in path for one in _SPECIAL):
+        path = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+        return b"\\%b  %b\n" % (sha256.hex().encode(), path)
+    return b"%b  %b\n" % (sha256.hex().encode(), path)
+
+
+def digest(rows: Iterable[Row]) -> bytes:
+    """SHA-256 of the manifest of these rows, which are in order."""
+    found, parts = hashlib.sha256(), list[bytes]()
+    for path, sha256 in rows:
+        parts.append(line(path, sha256))
+        if len(parts) == _FLUSH:
+            found.update(b"".join(parts))
+            parts.clear()
+    found.update(b"".join(parts))
+    return found.digest()
+
+
+def changed(rows: Iterable[Row], changes: Mapping[bytes, bytes | None]) -> Iterator[Row]:
+    """The rows after some changes: a path's new SHA-256, or None where it is gone. All in order."""
+    waiting = sorted(changes, reverse=True)
+    for path, sha256 in rows:
+        while waiting and waiting[-1] < path:
+            yield from _row(waiting.pop(), changes)
+        if waiting and waiting[-1] == path:
+            yield from _row(waiting.pop(), changes)
+        else:
+            yield path, sha256
+    while waiting:
+        yield from _row(waiting.pop(), changes)
+
+
+def _row(path: bytes, changes: Mapping[bytes, bytes | None]) -> Iterator[Row]:
+    sha256 = changes[path]
+    if sha256 is not None:
+        yield path, sha256

@@ -1,0 +1,99 @@
+"""What the ledger does not have yet: it was out of order when it happened, or another process saw it happen."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vaultd.store.acknowledgement import NewVersion
+from vaultd.store.made import MadeStore
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened ``at`` a time (nanoseconds since 1970): an entry's type and its own fields."""
+
+    number: int
+    at: int
+    type: str
+    fields: dict[str, Any]
+
+
+class UnrecordedStore(MadeStore):
+    """Events, versions and snapshots that are owed to the ledger."""
+
+    def add_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Keep an event for the ledger."""
+        with self.database.write() as db:
+            db.execute(
+                "INSERT INTO event(at, type, fields) VALUES(?,?,?)",
+                (time.time_ns(), kind, json.dumps(fields, ensure_ascii=False)),
+            )
+
+    def owes_ledger(self) -> bool:
+        """Whether there is anything that the ledger does not have."""
+        query = "SELECT EXISTS(SELECT 1 FROM event) OR EXISTS(SELECT 1 FROM version WHERE entry IS NULL)"
+        return bool(self._db.execute(query).fetchone()[0])
+
+    def count_unrecorded(self) -> int:
+        """How many entries the ledger lacks."""
+        query = "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM version WHERE entry IS NULL)"
+        return int(self._db.execute(query).fetchone()[0])
+
+    def events(self, limit: int) -> list[Event]:
+        """The oldest events that the ledger does not have."""
+        found = self._db.execute("SELECT number, at, type, fields FROM event ORDER BY number LIMIT ?", (limit,))
+        return [Event(number, at, kind, json.loads(fields)) for number, at, kind, fields in found]
+
+    def unrecorded_versions(
+        self, change_set: str | None, limit: int
+    ) -> list[tuple[int, str, str, int, NewVersion]]:  # fmt: skip
+        """Versions of a change set (None: of any) that the ledger does not have, the oldest first: number, vault's
+        name, change set, when it was recorded here, version."""
+        where, values = ("", ()) if change_set is None else (" AND n.change_set=?", (change_set,))
+        found = self._db.execute(
+            "SELECT n.number, v.name, n.change_set, n.recorded, n.path, n.state, n.size, n.mtime, n.sha256, n.sm3"
+            f" FROM version n JOIN vault v ON v.id=n.vault WHERE n.entry IS NULL{where} ORDER BY n.number LIMIT ?",
+            (*values, limit),
+        )
+        return [(row[0], row[1], row[2], row[3], NewVersion(*row[4:])) for row in found]
+
+    def note_recorded(
+        self, db: sqlite3.Connection, versions: Sequence[tuple[int, int]] = (), event: Event | None = None,
+        entry: int = 0,
+    ) -> None:  # fmt: skip
+        """These versions (number, place) are in the ledger now, and so is this event, at ``entry``."""
+        db.executemany("UPDATE version SET entry=? WHERE number=?", ((place, number) for number, place in versions))
+        if event is not None:
+            db.execute("DELETE FROM event WHERE number=?", (event.number,))
+            if event.type == "snapshot":
+                db.execute(
+                    "UPDATE snapshot SET entry=? WHERE change_set=? AND snapshot=? AND entry IS NULL",
+                    (entry, event.fields["change_set"], event.fields["snapshot"]),
+                )
+
+    def knows_change_set(self, run: str) -> bool:
+        """Whether a snapshot of this change set was acknowledged."""
+        return self._db.execute("SELECT 1 FROM snapshot WHERE change_set=?", (run,)).fetchone() is not None
+
+    def latest_version(self, vault: int, path: bytes, before: int | None = None) -> tuple[int, str] | None:
+        """Place in the ledger and state of a path's newest version there, or of the newest recorded ``before`` a time
+        (nanoseconds)."""
+        row = self._db.execute(
+            "SELECT entry, state FROM version WHERE vault=? AND path=? AND entry IS NOT NULL AND recorded<=?"
+            " ORDER BY number DESC LIMIT 1",
+            (vault, path, 2**62 if before is None else before),
+        ).fetchone()
+        return None if row is None else (int(row[0]), str(row[1]))
+
+    def recorded_hashes(self, vault: int) -> Iterator[tuple[bytes, bytes]]:
+        """Path and SHA-256 of every file of a vault as the ledger has it, by path; what is gone is left out."""
+        found = self._db.execute(
+            "SELECT path, max(number), state, sha256 FROM version WHERE vault=? AND entry IS NOT NULL GROUP BY path",
+            (vault,),
+        )
+        return ((path, sha256) for path, _number, state, sha256 in found if state != "deleted")
