@@ -29,6 +29,9 @@ from vaultd.control.client import Client
 from vaultd.daemon import protect_once
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.errors import VaultdError
+from vaultd.ledger import create
+from vaultd.ledger.entry import path_of
+from vaultd.ledger.reading import Reader
 from vaultd.restic.process import Repository
 from vaultd.store import Store
 
@@ -110,13 +113,15 @@ class Site:
         return load(self.file)
 
     def prepare(self) -> Config:
-        """Write the configuration and make the repositories that are not there."""
+        """Write the configuration, and make the repositories and the ledger that are not there."""
         config = self.write()
         self.state.mkdir(mode=0o700, exist_ok=True)
         for target in config.target:
             folder = self.servers[target.name].root / target.path
             if not (folder / "config").exists():
                 quick_repository(folder, target.password_file)
+        if not config.ledger_folder.exists():
+            create.make(config.ledger_folder, config.ledger_key, config.host.name)
         return config
 
     def repository(self, name: str = "offsite") -> Repository:
@@ -196,6 +201,12 @@ class Site:
         """The state database, read only. Close it."""
         return Store(self.state / "state.db", read_only=True)
 
+    def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """What is on record, signed or not, in order; of one type, or of any."""
+        reader = Reader(self.state / "ledger")
+        found = [reader.entry(index) for index in range(reader.size)]
+        return [one for one in found if kind in (None, one["type"])]
+
     # what is really there, by restic alone
 
     def restic(self, *args: str | bytes, target: str = "offsite") -> bytes:
@@ -247,7 +258,8 @@ class Site:
         assert self.content(newest["id"], target, vault) == self.on_disk(vault)
 
     def assert_hashes_true(self, vault: str = "records", target: str = "offsite") -> int:
-        """Every version that was recorded with a snapshot at this target is in it, with that hash. Returns how many."""
+        """Every version that was recorded with a snapshot at this target is in it, with that hash, and in the ledger.
+        Returns how many."""
         store = self.store()
         try:
             there = store.target_id(target)
@@ -263,6 +275,13 @@ class Site:
                 contents[snapshot] = self.content(snapshot, target, vault)
             assert version.sha256 is not None
             assert contents[snapshot].get(version.path) == version.sha256.hex(), version
+        on_record = {
+            (one["change_set"], path_of(one), one["sha256"]) for one in self.entries("version") if "sha256" in one
+        }
+        for version in versions:
+            assert (version.change_set, version.path, (version.sha256 or b"").hex()) in on_record, version
+        snapshots = {(one["snapshot"], one["change_set"]) for one in self.entries("snapshot")}
+        assert {(snapshot, change_set) for change_set, snapshot in by_set.items()} <= snapshots
         return len(versions)
 
     def leftovers(self) -> list[psutil.Process]:

@@ -187,7 +187,7 @@ def unsealed(tmp_path: Path) -> tuple[Path, list[bytes]]:
     return made.folder, all_entries(made.folder)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_write_ahead_file_damaged_anywhere_loses_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -209,7 +209,7 @@ def test_a_write_ahead_file_damaged_anywhere_loses_nothing(
     assert all_entries(folder) == entries
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_torn_in_both_copies_only_the_tail_goes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """A power cut tears both at the same place at worst: what was whole before is there, and the log goes on."""

@@ -1,0 +1,273 @@
+"""Everything is an entry: what is acknowledged is on record first; what the ledger cannot take is recorded later."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faulting import FaultSite
+from tests.ledgering import all_entries
+from tests.mounting import needs_mounts
+from tests.site import Site, until
+from vaultd import manifest
+from vaultd.config import load
+from vaultd.ledger import create, entry
+from vaultd.ledger.entry import path_of
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[FaultSite]:
+    made = FaultSite(tmp_path)
+    try:
+        made.add_target()
+        yield made
+    finally:
+        made.close()
+
+
+def fill(vault: Path, files: int = 30) -> None:
+    for number in range(files):
+        (vault / f"file {number}").write_bytes(os.urandom(100 + number))
+
+
+def manifest_of(site: Site, snapshot: dict[str, object]) -> bytes:
+    """The manifest of a full snapshot, from the entries alone (docs/ledger.md)."""
+    hashes: dict[bytes, bytes] = {}
+    for one in site.entries("version"):
+        known = int(one["seq"]) < int(str(snapshot["manifest_to"])) or one["change_set"] == snapshot["change_set"]
+        if known and one["vault"] == snapshot["vault"]:
+            path = path_of(one) or b""
+            hashes.pop(path, None)
+            if one["state"] != "deleted":
+                hashes[path] = bytes.fromhex(str(one["sha256"]))
+    return b"".join(manifest.line(path, hashes[path]) for path in sorted(hashes))
+
+
+def test_versions_come_before_their_snapshot_and_the_manifest_follows_from_them(site: FaultSite) -> None:
+    vault = site.add_vault()
+    fill(vault)
+    Path(os.fsdecode(os.fsencode(vault) + b"/\xc4\xe3 \\ \n")).write_text("GBK")
+    site.prepare()
+    site.backup(full=True)
+    (vault / "file 3").unlink()
+    (vault / "file 4").write_text("changed")
+    site.backup(full=True)
+    entries = site.entries()
+    assert [one["seq"] for one in entries] == list(range(len(entries)))
+    snapshots = [one for one in entries if one["type"] == "snapshot"]
+    assert [one["versions"] for one in snapshots] == [31, 2]
+    assert {one["kind"] for one in snapshots} == {"full"}
+    for one in snapshots:
+        own = [other for other in entries if other["type"] == "version" and other["change_set"] == one["change_set"]]
+        assert len(own) == one["versions"]
+        assert max(other["seq"] for other in own) < one["seq"]
+        assert hashlib.sha256(manifest_of(site, one)).hexdigest() == one["manifest"]
+    assert [path_of(one) for one in entries if one.get("state") == "deleted"] == [b"file 3"]
+    site.assert_hashes_true()
+
+
+def test_coreutils_reads_the_manifest(site: FaultSite, tmp_path: Path) -> None:
+    vault = site.add_vault()
+    for name in (b"plain", b"back\\slash", b"new\nline", b"return\r", b"\xb2\xa1", b"-dash", b" space "):
+        Path(os.fsdecode(os.fsencode(vault) + b"/" + name)).write_bytes(name)
+    site.prepare()
+    site.backup(full=True)
+    (tmp_path / "sums").write_bytes(manifest_of(site, site.entries("snapshot")[0]))
+    done = subprocess.run(["sha256sum", "-c", "--strict", tmp_path / "sums"], cwd=vault, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"OK") == 7
+
+
+def test_start_stop_configuration_and_alerts_are_entries(site: FaultSite) -> None:
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    site.start()
+    site.wait_protected()
+    site.servers["offsite"].stop()
+    (vault / "new").write_text("x")
+    site.wait_alert("target-unreachable")
+    site.servers["offsite"].start()
+    site.cli("target", "check")  # and the daemon comes round by itself
+    site.wait_cleared("target-unreachable")
+    site.stop()
+    kinds = [(one["type"], one.get("state")) for one in site.entries() if one["type"] not in ("version", "checkpoint")]
+    assert kinds[0] == ("begin", None)
+    assert kinds.count(("daemon", "started")) == kinds.count(("daemon", "stopped")) == 1
+    assert kinds[-1] == ("daemon", "stopped")
+    assert ("alert", "raised") in kinds
+    assert ("alert", "cleared") in kinds
+    assert ("run", "failed") in kinds or site.entries("alert")[0]["code"] == "target-unreachable"
+    (loaded,) = site.entries("configuration")
+    assert loaded["digest"] == hashlib.sha256(site.file.read_bytes()).hexdigest()
+    site.write()
+    site.file.write_text(site.file.read_text() + "# another\n")
+    site.backup()
+    assert len(site.entries("configuration")) == 2
+
+
+def test_stopping_signs_everything(site: FaultSite) -> None:
+    fill(site.add_vault())
+    site.prepare()
+    site.start()
+    site.wait_protected()
+    site.stop()
+    size = len(all_entries(site.state / "ledger"))
+    assert (site.state / "ledger/checkpoints" / str(size)).exists()
+
+
+@pytest.mark.parametrize("fault", ["missing", "key-missing", "key-mode", "key-other", "other-host", "damaged", "older"])
+def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: FaultSite, fault: str) -> None:
+    """The fault stands before the daemon starts; what happens meanwhile is on record once it is mended."""
+    vault = site.add_vault()
+    fill(vault, 5)
+    config = site.prepare()
+    site.backup(full=True)
+    folder, key, kept = config.ledger_folder, config.ledger_key, site.folder / "kept"
+    older = site.folder / "older"
+    shutil.copytree(folder, older)
+    fill(vault, 6)
+    site.backup(full=True)
+    shutil.copytree(folder, kept)
+    encoded = key.read_bytes()
+    if fault == "missing":
+        shutil.rmtree(folder)
+    elif fault == "key-missing":
+        key.unlink()
+    elif fault == "key-mode":
+        key.chmod(0o644)
+    elif fault == "key-other":
+        key.unlink()
+        create.private.write_new(key, "x")
+    elif fault == "other-host":
+        shutil.rmtree(folder)
+        key.unlink()
+        create.make(folder, key, "another")
+    elif fault == "damaged":
+        (folder / "tile/entries/000.p").rename(folder / "tile/entries/gone")
+    else:
+        shutil.rmtree(folder)
+        shutil.copytree(older, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    (vault / "meanwhile").write_text("written while the ledger was out of order")
+    site.start()
+    site.wait_protected()
+    code = {"missing": "ledger-missing", "older": "ledger-stopped"}.get(fault, "ledger")
+    site.wait_alert(code, target="")
+    assert code in {one["code"] for one in site.status()["alerts"]}
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    assert after == before
+    site.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(kept, folder)
+    key.unlink(missing_ok=True)
+    key.write_bytes(encoded)
+    key.chmod(0o600)
+    size = len(all_entries(folder))
+    site.start()
+    site.wait_cleared(code, target="")
+    until(lambda: not _owed(site), "everything is on record")
+    site.stop()
+    late = [one for one in site.entries() if one["seq"] >= size]
+    assert [path_of(one) for one in late if one["type"] == "version"] == [b"meanwhile"]
+    assert all("at" in one for one in late if one["type"] in ("version", "snapshot") and one["seq"] < size + 20)
+    assert ("daemon", "stopped") in {(one["type"], one.get("state")) for one in late}
+    site.assert_hashes_true()
+
+
+def _owed(site: Site) -> bool:
+    store = site.store()
+    try:
+        return store.owes_ledger()
+    finally:
+        store.close()
+
+
+def test_a_ledger_that_fails_in_the_middle_is_taken_up_again(site: FaultSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while entries are written: the snapshot is acknowledged, its entries come later, each once."""
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    calls = iter([True] * 2)
+    written = create.Log.append
+
+    def fails(self: create.Log, bodies: object) -> int:
+        if any(getattr(body, "TYPE", "") == "snapshot" for body in bodies) and next(calls, False):  # type: ignore[attr-defined]
+            raise create.LedgerError("the disk has gone")
+        return written(self, bodies)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(create.Log, "append", fails)
+    (outcome,) = site.backup(full=True)
+    assert outcome.error is None
+    assert _owed(site)
+    assert "ledger" in site.alerts()
+    monkeypatch.undo()
+    site.backup()
+    assert not _owed(site)
+    assert "ledger" not in site.alerts()
+    paths = [path_of(one) for one in site.entries("version")]
+    assert len(paths) == len(set(paths)) == 30
+    site.assert_hashes_true()
+
+
+@needs_mounts
+def test_a_full_disk_of_the_ledger_holds_up_nothing(site: FaultSite) -> None:
+    vault = site.add_vault()
+    fill(vault, 5)
+    config = site.prepare()
+    site.backup(full=True)
+    folder = config.ledger_folder
+    kept = site.folder / "kept"
+    folder.rename(kept)
+    folder.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", folder], check=True)
+    try:
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        filler = folder / "wal" / "filler"
+        site.start()
+        site.wait_protected()
+        with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(b"x" * 4096)
+        fill(vault, 40)
+        site.wait_protected()
+        site.wait_alert("ledger", target="")
+        filler.unlink()
+        site.wait_cleared("ledger", target="")
+        until(lambda: not _owed(site), "everything is on record")
+        site.stop()
+        site.assert_hashes_true()
+        assert [entry.decode(one)["seq"] for one in all_entries(folder)] == list(range(len(all_entries(folder))))
+    finally:
+        if site.daemon is not None:
+            site.kill()
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_what_a_crash_takes_from_the_state_is_in_the_ledger_and_runs_again(site: FaultSite) -> None:
+    """The record is ahead of its acknowledgement, as after a crash between the two: nothing true is lost."""
+    vault = site.add_vault()
+    fill(vault)
+    site.prepare()
+    site.backup(full=True)
+    kept = site.folder / "state.db"
+    shutil.copy(site.state / "state.db", kept)
+    (vault / "file 1").write_text("changed")
+    site.backup(full=True)
+    size = len(site.entries())
+    for path in site.state.glob("state.db*"):
+        path.unlink()
+    shutil.copy(kept, site.state / "state.db")
+    site.backup(full=True)
+    assert len(site.entries()) > size
+    again = [one for one in site.entries("version") if path_of(one) == b"file 1"]
+    assert len(again) == 3
+    assert again[1]["sha256"] == again[2]["sha256"]
+    assert load(site.file).ledger_folder.exists()
+    site.assert_hashes_true()
