@@ -8,17 +8,18 @@ change set run again: the ledger then has its versions twice, both true.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import vaultd
-from vaultd import manifest
+from vaultd import manifest, places
 from vaultd.config.model import Config
 from vaultd.errors import LedgerError, VaultdError
 from vaultd.i18n import _
@@ -39,20 +40,18 @@ from vaultd.ledger.log import Log
 from vaultd.model import SnapshotKind
 from vaultd.names import display
 from vaultd.restic.proc import boot_id
-from vaultd.store import Acknowledgement, NewVersion, RunRow, Store
+from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
 
 log = logging.getLogger(__name__)
 
 CHUNK = 10_000
+_CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
 SEAL_AT = 50_000
 """So many entries without a signature are in memory at most: then tiles are made of them."""
 
 RETRY_SECONDS = 30.0
 CONFIGURATION = "ledger:configuration"
 """Under this key: SHA-256 of the configuration that was loaded last."""
-
-SIGNED = "ledger:signed"
-"""Under this key: size, root and origin of the newest checkpoint that was signed."""
 
 
 class Custody:
@@ -91,11 +90,11 @@ class Custody:
         folder = self.config.ledger_folder
         origin = reading.origin_of(folder, self.config.host.name)
         finish_rotation(folder, self.config.ledger_key)
-        known = self.store.get_meta(SIGNED)
-        size, root, name = known.split(" ", 2) if known else ("0", "", "")
+        known = self.store.signed()
+        same = known is not None and known.origin == origin
         return Log(
             folder, private.read(self.config.ledger_key, origin),
-            known=Checkpoint(name, int(size), base64.b64decode(root)) if name == origin else None,
+            known=Checkpoint(origin, known.size, known.root) if known is not None and same else None,
         )  # fmt: skip
 
     def _failed(self, error: VaultdError) -> None:
@@ -208,7 +207,7 @@ class Custody:
             self.note(RunEnded(vaults.get(run.vault, ""), target, run.kind, run.id, "failed", "interrupted"))
         digest = hashlib.sha256(self.config.file.read_bytes()).hexdigest() if self.config.file.exists() else ""
         if digest and digest != self.store.get_meta(CONFIGURATION):
-            self.note(ConfigurationLoaded(display(self.config.file), bytes.fromhex(digest), f"uid {os.geteuid()}"))
+            self.note(ConfigurationLoaded(display(self.config.file), bytes.fromhex(digest), caller()))
             self.store.set_meta(CONFIGURATION, digest)
 
     def daemon(self, state: str) -> None:
@@ -247,8 +246,8 @@ class Custody:
             return None
         if signed is not None:
             self._sealed_at = time.monotonic()
-            root = base64.b64encode(opened.signed.root).decode("ascii")
-            self.store.set_meta(SIGNED, f"{opened.signed.size} {root} {opened.origin}")
+            new = opened.signed
+            self.store.note_signed(Signed(new.origin, new.size, new.root, time.time_ns()))
         return signed
 
     # what was owed
@@ -278,6 +277,26 @@ class Custody:
             with self.store.database.write() as db:
                 first = self._append(bodies)
                 self.store.note_recorded(db, [(row[0], first + at) for at, row in enumerate(rows)])
+
+
+def leave(state: Path, body: Body) -> bool:
+    """Leave an event for the ledger, for a command that is not the daemon: it goes on record when that runs. False on
+    a machine that has no state, such as one that data is restored on. Raises StateError."""
+    database = places.database(state)
+    if not database.exists():
+        return False
+    store = Store(database)
+    try:
+        store.add_event(body.TYPE, entry.fields_of(body))
+    finally:
+        store.close()
+    return True
+
+
+def caller() -> str:
+    """Who runs this process, as entries have it. Under sudo the name behind it is a claim, no more."""
+    claim = os.environ.get("SUDO_USER", "")
+    return f"uid {os.geteuid()} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {os.geteuid()}"
 
 
 def _body(vault: str, change_set: str, one: NewVersion) -> FileVersion:

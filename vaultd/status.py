@@ -64,6 +64,9 @@ class VaultPlan:
     targets: tuple[str, ...] = ()
 
 
+_LEDGER_STATES = {"ledger-stopped": "stopped", "ledger-missing": "missing", "ledger": "failing"}
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """What only the running daemon knows. ``next_retry``: target -> nanoseconds since 1970, while it backs off.
@@ -119,9 +122,22 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "state": worst(vault["state"] for vault in shown),
         "vaults": shown,
         "targets": _targets(shown, standing, live),
+        "ledger": _ledger(store, standing),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
+
+
+def _ledger(store: Store, standing: Sequence[Alert]) -> dict[str, Any]:
+    """The record: how much of it is signed, what it lacks, and who else holds what was signed (docs/json.md)."""
+    codes = {alert.code for alert in standing}
+    state = next((name for code, name in _LEDGER_STATES.items() if code in codes), "ok")
+    signed = store.signed()
+    return {
+        "state": state, "origin": signed.origin if signed else None, "size": signed.size if signed else 0,
+        "signed": _moment(signed.at) if signed else None, "unrecorded": store.count_unrecorded(),
+        "anchors": store.anchors(),
+    }  # fmt: skip
 
 
 def worst(states: Iterable[str]) -> str:

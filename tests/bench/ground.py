@@ -18,6 +18,7 @@ import psutil
 
 from tests.site import Site
 from vaultd.errors import VaultdError
+from vaultd.ledger import create
 from vaultd.protect import statecopy
 from vaultd.protect.recorded import STATE_VAULT
 from vaultd.restic import commands
@@ -50,9 +51,11 @@ class Ground:
         """CPU seconds of the last plain run, ssh included."""
 
     def prepare(self) -> None:
-        """Make what is missing: configuration and both repositories, with keys as slow as restic makes them."""
-        self.site.write()
+        """Make what is missing: configuration, ledger and both repositories, with keys as slow as restic makes them."""
+        config = self.site.write()
         self.site.state.mkdir(mode=0o700, exist_ok=True)
+        if not config.ledger_folder.exists():
+            create.make(config.ledger_folder, config.ledger_key, config.host.name)
         if not (self.server.root / "repo" / "config").exists():
             asyncio.run(commands.init(self.site.repository(TARGET)))
         if not (self.server.root / "plain" / "config").exists():

@@ -25,11 +25,13 @@ import click
 
 from vaultd import places
 from vaultd.config.endpoint import DEFAULT_FILE
+from vaultd.errors import VaultdError
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.config import Config
     from vaultd.control.client import Client
+    from vaultd.ledger.events import Body
 
 DEMO_MARKER = "demo.json"
 """Beside a configuration that `vaultd demo --keep` made."""
@@ -69,6 +71,17 @@ class Cli:
         if self._places is None:
             self._places = places.locate(self.file)
         return self._places
+
+    def record(self, body: Body) -> None:
+        """Leave an event for the ledger of this host, where it has a state; what cannot be left is said."""
+        from vaultd import custody
+
+        if not self.file.exists():
+            return
+        try:
+            custody.leave(self.places().state, body)
+        except (VaultdError, OSError) as error:
+            self.note(_("This is not on record: {error}").format(error=error))
 
     def client(self) -> Client:
         """A client of the running daemon; its calls raise NotRunningError when there is none."""

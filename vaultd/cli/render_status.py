@@ -35,11 +35,39 @@ def render(found: dict[str, Any]) -> str:
     retries = [target for target in found["targets"] if target["next_retry"]]
     if retries:
         parts.append("\n".join(_retry(target, now) for target in retries))
+    if "ledger" in found:  # a daemon of before has none
+        parts.append(_ledger(found["ledger"], now))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
         parts.append("\n".join([_("Alerts"), *(alert(one, now) for one in found["alerts"])]))
     return "\n\n".join(parts)
+
+
+LEDGER_STATES = {
+    "ok": N_("in order"), "missing": N_("missing"), "failing": N_("cannot be written to"),
+    "stopped": N_("signs nothing more"),
+}  # fmt: skip
+
+ANCHORS = {
+    "mirror": N_("mirror at {name}"), "anchor": N_("anchor at {name}"), "witness": N_("witness {name}"),
+    "timestamp": N_("time stamp of {name}"), "paper": N_("paper"),
+}  # fmt: skip
+
+
+def _ledger(found: dict[str, Any], now: int) -> str:
+    state = _(LEDGER_STATES.get(found["state"], found["state"]))
+    facts = [_("{entries} entries signed").format(entries=number(found["size"]))]
+    if found["signed"]:
+        facts.append(ago(parse_rfc3339(found["signed"]), now))
+    if found["unrecorded"]:
+        facts.append(_("{entries} to be recorded").format(entries=number(found["unrecorded"])))
+    lines = [_("Ledger: {state}, {facts}").format(state=state, facts=", ".join(facts))]
+    for one in found["anchors"]:
+        what = _(ANCHORS.get(one["kind"], one["kind"])).format(name=one["name"])
+        when = ago(parse_rfc3339(one["at"]), now) if one["at"] else _("none")
+        lines.append(f"  {what}: {when}")
+    return "\n".join(lines)
 
 
 def _head(found: dict[str, Any]) -> str:

@@ -107,6 +107,8 @@ def _restore(
         if not choices["dry_run"]:
             error = _run(restore)
     result: Result = restore.result
+    if not choices["dry_run"]:
+        _record(cli, result, asked)
     problems = [{"target": name, "error": problem.as_json()} for name, problem in unread.items()]
     cli.emit(result.as_json() | {"unread": problems, "error": error.as_json() if error else None})
     cli.say(render(result))
@@ -116,6 +118,19 @@ def _restore(
             cli.note(_("hint: {hint}").format(hint=error.hint))
         return result.exit_code if result.files_done else error.exit_code
     return result.exit_code
+
+
+def _record(cli: Cli, result: Result, asked: Request) -> None:
+    from vaultd.custody import caller
+    from vaultd.ledger.events import Restored
+    from vaultd.names import display
+
+    cli.record(
+        Restored(
+            asked.vault, result.plan.target, [one.id for one in result.plan.snapshots], display(result.to), caller(),
+            result.outcome.value, result.files_done, result.bytes_done, None if asked.at is None else str(asked.at),
+        )
+    )  # fmt: skip
 
 
 def _run(restore: Any) -> VaultdError | None:

@@ -133,6 +133,9 @@ def _trust_repository(cli: Cli, config: Config, target: TargetConfig) -> None:
     import asyncio
 
     from vaultd import files, places, targets
+    from vaultd.custody import caller
+    from vaultd.ledger import entry
+    from vaultd.ledger.events import TargetTrusted
     from vaultd.restic import commands
     from vaultd.store import Store
 
@@ -141,6 +144,8 @@ def _trust_repository(cli: Cli, config: Config, target: TargetConfig) -> None:
     store = Store(places.database(config.host.state))
     try:
         store.pin_repository(target.name, found)
+        body = TargetTrusted(target.name, [], caller(), repository=found)
+        store.add_event(body.TYPE, entry.fields_of(body))
     finally:
         store.close()
     cli.say(_("The repository {id} of target {name} is trusted.").format(id=found[:8], name=target.name))
@@ -149,6 +154,8 @@ def _trust_repository(cli: Cli, config: Config, target: TargetConfig) -> None:
 def _trust_host_key(cli: Cli, config: Config, target: TargetConfig, fingerprint: str | None) -> None:
     """Fetch the keys without authenticating, have one confirmed, and pin it."""
     from vaultd import sftp
+    from vaultd.custody import caller
+    from vaultd.ledger.events import TargetTrusted
 
     known_hosts = config.known_hosts(target)
     before = {key.fingerprint for key in sftp.pinned_keys(known_hosts, target.host, target.port)}
@@ -164,6 +171,7 @@ def _trust_host_key(cli: Cli, config: Config, target: TargetConfig, fingerprint:
     elif {key.fingerprint for key in found} != before:
         _confirm(cli, target, [f"{key.type} {key.fingerprint}" for key in found], before, what)
     sftp.trust(known_hosts, target.host, target.port, found)
+    cli.record(TargetTrusted(target.name, [key.fingerprint for key in found], caller()))
     cli.say(_("The host key of target {name} is trusted.").format(name=target.name))
 
 

@@ -115,12 +115,13 @@ class ConfigurationLoaded(Body):
 
 @dataclass(frozen=True, slots=True)
 class TargetTrusted(Body):
-    """Somebody said that these are the host keys of a target."""
+    """Somebody said that these are the host keys of a target, or that this is its repository."""
 
     TYPE: ClassVar[str] = "target-trusted"
     target: str
     fingerprints: Sequence[str]
     who: str
+    repository: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from vaultd.errors import LockedError, StateError, UnreachableError, VaultdError
+from vaultd.errors import HostKeyError, LockedError, StateError, UnreachableError, VaultdError
 from vaultd.i18n import _
+from vaultd.ledger.events import HostKeyRefused
 from vaultd.protect import failure
 from vaultd.protect.refs import TargetRef
 from vaultd.protect.snapshot import SHAKY, Line
@@ -39,15 +40,18 @@ Prepare = Callable[[TargetRef, bool], object]
 
 
 class Health:
-    """One target's. ``retry_at``: monotonic seconds before which it is left alone after a failure. ``on_return`` is
-    called when it answers again after one."""
+    """One target's. ``record`` puts a refused host key on record. ``retry_at``: monotonic seconds before which it is left
+    alone after a failure. ``on_return`` is called when it answers again after one."""
 
-    def __init__(self, store: Store, target: TargetRef, prepare: Prepare) -> None:
+    def __init__(
+        self, store: Store, target: TargetRef, prepare: Prepare, record: Callable[[HostKeyRefused], None]
+    ) -> None:
         self.failures = 0
         self.retry_at = 0.0
         self._store = store
         self._target = target
         self._prepare = prepare
+        self._record = record
         self._prepared = False
         self._repair = bool(int(store.get_meta(f"repair:{target.name}") or 0))
         self._broke_at: float | None = None
@@ -109,6 +113,8 @@ class Health:
             detail["owner"] = error.owner or _("another run")
         if self._store.alerts.raise_(code, target=self._target.name, detail=detail):
             log.warning("target %s: %s", self._target.name, error)
+            if isinstance(error, HostKeyError):
+                self._record(HostKeyRefused(self._target.name, error.why or error.what))
 
     def succeeded(self) -> None:
         """A run went well: the target's alerts are over."""

@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, context: Context, target: TargetRef, vaults: Iterable[VaultRef], prepare: Prepare) -> None:
         self.context = context
         self.target = target
-        self.health = Health(context.store, target, prepare)
+        self.health = Health(context.store, target, prepare, context.custody.note)
         self._state_copy = StateCopy(context, target)
         self.schedule = Schedule(context, target, vaults, self._state_copy)
         self._state = context.config.host.state

@@ -12,7 +12,7 @@ from vaultd.store.catalog import Entry
 from vaultd.store.pending import Backlog, PendingRow
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 from vaultd.store.store import Store
-from vaultd.store.unrecorded import Event
+from vaultd.store.unrecorded import Event, Signed
 
 __all__ = [
     "Acknowledgement",
@@ -26,6 +26,7 @@ __all__ = [
     "Put",
     "Retry",
     "RunRow",
+    "Signed",
     "SnapshotRow",
     "Store",
     "VersionRow",

@@ -23,8 +23,39 @@ class Event:
     fields: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The newest checkpoint that was signed: of which log, its size and root hash, and when (nanoseconds)."""
+
+    origin: str
+    size: int
+    root: bytes
+    at: int
+
+
 class UnrecordedStore(MadeStore):
-    """Events, versions and snapshots that are owed to the ledger."""
+    """Events, versions and snapshots that are owed to the ledger; and what was signed of it."""
+
+    def note_signed(self, signed: Signed) -> None:
+        """Keep the newest checkpoint: a ledger that is older than this signs nothing any more."""
+        self.set_meta("ledger:signed", f"{signed.size} {signed.at} {signed.root.hex()} {signed.origin}")
+
+    def signed(self) -> Signed | None:
+        """The newest checkpoint that was signed, None before the first."""
+        found = self.get_meta("ledger:signed")
+        if not found:
+            return None
+        size, at, root, origin = found.split(" ", 3)
+        return Signed(origin, int(size), bytes.fromhex(root), int(at))
+
+    def note_anchors(self, found: Sequence[Mapping[str, object]]) -> None:
+        """Keep what ``status`` says of mirrors and anchors."""
+        self.set_meta("ledger:anchors", json.dumps(list(found)))
+
+    def anchors(self) -> list[dict[str, Any]]:
+        """What is known of mirrors and anchors (docs/json.md)."""
+        found: list[dict[str, Any]] = json.loads(self.get_meta("ledger:anchors") or "[]")
+        return found
 
     def add_event(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Keep an event for the ledger."""
