@@ -22,6 +22,7 @@ from vaultd import places, sftp, targets
 from vaultd.cli.main import main
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.doctor.places import is_encrypted
+from vaultd.ledger import create
 from vaultd.restic import commands
 
 pytestmark = pytest.mark.skipif(shutil.which("restic") is None, reason="needs restic")
@@ -62,11 +63,12 @@ def file(offsite: OffsiteServer, password_file: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ready(file: Path) -> Path:
-    """With the host key trusted and a repository made."""
+    """With the host key trusted, a repository and a ledger made."""
     found = configuration.load(file)
     target = found.target[0]
     sftp.trust(found.known_hosts(target), target.host, target.port, sftp.fetch_host_key(target.host, target.port))
     asyncio.run(commands.init(targets.repository(config=found, target=target)))
+    create.make(found.ledger_folder, found.ledger_key, found.host.name)
     return file
 
 

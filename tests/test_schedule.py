@@ -33,7 +33,8 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
             (series,) = schedule.series.values()
             series.settle = Settle(2.0, 10.0)
             assembly.store.acknowledge(
-                Acknowledgement("1-a", "s" * 64, schedule.target.id, series.vault.id, SnapshotKind.FULL, 1, 0, 0, 0)
+                Acknowledgement("1-a", "s" * 64, schedule.target.id, series.vault.id, SnapshotKind.FULL, 1, 0, 0, 0),
+                lambda _db, _versions: None,
             )
             yield worker
 

@@ -130,12 +130,13 @@ class Custody:
 
             def put(db: sqlite3.Connection, versions: Sequence[NewVersion]) -> int | None:
                 snapshot = self._snapshot(done, len(versions), manifest_to, digest)
-                try:
-                    return self._append_all(done, versions, snapshot)
-                except LedgerError as error:
-                    self._failed(error)
-                    self.store.add_event(snapshot.TYPE, entry.fields_of(snapshot))
-                    return None
+                if self._log is not None and not self.store.owes_ledger():
+                    try:
+                        return self._append_all(done, versions, snapshot)
+                    except LedgerError as error:
+                        self._failed(error)
+                self.store.add_event(snapshot.TYPE, entry.fields_of(snapshot))
+                return None
 
             return self.store.acknowledge(done, put)
 

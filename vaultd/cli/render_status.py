@@ -35,7 +35,7 @@ def render(found: dict[str, Any]) -> str:
     retries = [target for target in found["targets"] if target["next_retry"]]
     if retries:
         parts.append("\n".join(_retry(target, now) for target in retries))
-    if "ledger" in found:  # a daemon of before has none
+    if found.get("ledger"):  # a daemon of before has none
         parts.append(_ledger(found["ledger"], now))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))

@@ -60,6 +60,7 @@ class StatusAnswer(BaseModel):
     state: str
     vaults: list[dict[str, Any]]
     targets: list[dict[str, Any]]
+    ledger: dict[str, Any]
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

@@ -40,8 +40,8 @@ Prepare = Callable[[TargetRef, bool], object]
 
 
 class Health:
-    """One target's. ``record`` puts a refused host key on record. ``retry_at``: monotonic seconds before which it is left
-    alone after a failure. ``on_return`` is called when it answers again after one."""
+    """One target's. ``record`` puts a refused host key on record. ``retry_at``: monotonic seconds before which it is
+    left alone after a failure. ``on_return`` is called when it answers again after one."""
 
     def __init__(
         self, store: Store, target: TargetRef, prepare: Prepare, record: Callable[[HostKeyRefused], None]
