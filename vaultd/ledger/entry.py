@@ -102,7 +102,7 @@ def _version(body: FileVersion, origin: str, seq: int, t: str, salt: str) -> byt
 def decode(entry: bytes) -> dict[str, Any]:
     """An entry's fields. Raises ValueError when it is not canonical, or lacks what all entries have."""
     found = canonical.decode(entry)
-    if not found.keys() >= BASE or found["v"] != VERSION:
+    if not found.keys() >= BASE or found["v"] != VERSION or type(found["v"]) is not int:  # True == 1
         raise ValueError("not an entry of this version")
     if type(found["seq"]) is not int or not all(type(found[name]) is str for name in ("t", "type", "origin", "salt")):
         raise ValueError("an entry whose fields are of other types")
