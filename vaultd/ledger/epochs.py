@@ -99,6 +99,8 @@ def _epoch(certificate: Note, number: int, root: VerifierKey, before: list[Epoch
     if epoch.first <= before[-1].first if before else epoch.first != 0:
         raise ValueError(f"{where} does not begin where it must")
     signers = [root, *([before[-1].key] if before else [])]
-    if note.verify(certificate, signers) != signers or len(certificate.signatures) != len(signers):
+    lines_of = list(map(VerifierKey.made, signers, certificate.signatures))
+    if len(certificate.signatures) != len(signers) or not all(lines_of):
         raise ValueError(f"{where} is not signed by {' and '.join(key.name for key in signers)}")
+    note.verify(certificate, signers)
     return epoch

@@ -98,7 +98,7 @@ TEXTS: dict[Code, tuple[str, str]] = {
     ),
     Code.OUTSIDE_UNKNOWN: (
         N_("is not a checkpoint that the keys of this log signed"),
-        N_("it is of another log; or the keys of this one were replaced"),
+        N_("it is of another log; or the keys of this one were replaced, or are those of before a key was changed"),
     ),
     Code.OUTSIDE_LARGER: (N_("is of more entries than are signed here"), _REWRITTEN),
     Code.OUTSIDE_DIFFERS: (N_("is of other entries than those here"), _REWRITTEN),
