@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.quick_repository import quick_repository
@@ -24,6 +25,10 @@ from vaultd.restic.process import Repository
 # Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# No test depends on how busy the machine is.
+hypothesis.settings.register_profile("vaultd", deadline=None)
+hypothesis.settings.load_profile("vaultd")
 
 MakeTarget = Callable[..., TargetConfig]
 

@@ -7,6 +7,7 @@ the key before it too. An epoch ends where the next begins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +67,19 @@ def certify(epoch: Epoch, root: SignerKey, before: SignerKey | None = None) -> b
 def read(folder: Path) -> Keys:
     """The keys of a log's folder. Raises ValueError for a certificate that does not hold, OSError when one is gone."""
     keys = folder / "keys"
-    root_line = (keys / ROOT).read_text("utf-8")
-    root = note.parse_key(root_line.removesuffix("\n"))
+    names = {path.name for path in keys.iterdir()} - {ROOT}
+    return parse((keys / ROOT).read_bytes(), [(keys / str(number)).read_bytes() for number in range(len(names))])
+
+
+def parse(root_file: bytes, certificates: Sequence[bytes]) -> Keys:
+    """The keys that a log's files tell: ``keys/root``, and ``keys/<epoch>`` in order. Raises ValueError."""
+    root_line = root_file.decode()
     if not root_line.endswith("\n"):
         raise ValueError("keys/root does not end with a line feed")
-    names = {path.name for path in keys.iterdir()} - {ROOT}
+    root = note.parse_key(root_line.removesuffix("\n"))
     epochs = list[Epoch]()
-    for number in range(len(names)):
-        epochs.append(_epoch(note.parse((keys / str(number)).read_bytes()), number, root, epochs))
+    for number, certificate in enumerate(certificates):
+        epochs.append(_epoch(note.parse(certificate), number, root, epochs))
     if not epochs:
         raise ValueError("keys has no certificate")
     return Keys(root, tuple(epochs))
@@ -90,9 +96,11 @@ def _epoch(certificate: Note, number: int, root: VerifierKey, before: list[Epoch
     origin = before[0].key.name if before else epoch.key.name
     if epoch.key.name != origin or root.name != root_name(origin):
         raise ValueError(f"{where} is of another log")
-    if epoch.first <= (before[-1].first if before else -1):
-        raise ValueError(f"{where} begins before its predecessor")
+    if epoch.first <= before[-1].first if before else epoch.first != 0:
+        raise ValueError(f"{where} does not begin where it must")
     signers = [root, *([before[-1].key] if before else [])]
-    if note.verify(certificate, signers) != signers or len(certificate.signatures) != len(signers):
+    lines_of = list(map(VerifierKey.made, signers, certificate.signatures))
+    if len(certificate.signatures) != len(signers) or not all(lines_of):
         raise ValueError(f"{where} is not signed by {' and '.join(key.name for key in signers)}")
+    note.verify(certificate, signers)
     return epoch

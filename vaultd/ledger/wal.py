@@ -21,6 +21,7 @@ from vaultd.ledger.entry import LONGEST
 
 _HEAD = struct.Struct(">II")
 _INDEX = struct.Struct(">Q")
+HEAD = _HEAD.size
 COPIES = ("a", "b")
 _NEW = "-new"
 
@@ -103,17 +104,27 @@ def read(folder: Path, start: int) -> tuple[list[bytes], int]:
         if entry is None:
             return entries, max((len(content) for content in contents), default=at) - at
         entries.append(entry)
-        at += _HEAD.size + len(entry)
+        at += HEAD + len(entry)
 
 
 def _whole(contents: Sequence[bytes], at: int, index: int) -> Iterator[bytes]:
     for content in contents:
-        if at + _HEAD.size > len(content):
-            continue
-        length, expected = _HEAD.unpack_from(content, at)
-        entry = content[at + _HEAD.size : at + _HEAD.size + length]
-        if 0 < length <= LONGEST and len(entry) == length and crc32c(_INDEX.pack(index) + entry) == expected:
-            yield entry
+        length = length_at(content[at : at + HEAD])
+        frame = content[at : at + HEAD + length]
+        if length and is_whole(frame, index):
+            yield frame[HEAD:]
+
+
+def length_at(head: bytes) -> int:
+    """How long an entry is that a frame begins with, 0 when nothing that could be one begins so."""
+    length = _HEAD.unpack(head)[0] if len(head) == HEAD else 0
+    return length if length <= LONGEST else 0
+
+
+def is_whole(frame: bytes, index: int) -> bool:
+    """Whether a frame is whole, and of the entry of this index."""
+    length, expected = _HEAD.unpack_from(frame)
+    return len(frame) == HEAD + length and bool(crc32c(_INDEX.pack(index) + frame[HEAD:]) == expected)
 
 
 def _frames(first: int, entries: Sequence[bytes]) -> bytes:
