@@ -15,6 +15,7 @@ from tlog_scales.tlog import ConsistencyProof, InclusionProof
 
 from tests.ledgerchecking import Refused, build, by_go, by_scales, proofs_for
 from tests.ledgermaking import ORIGIN, ROOT, SIGNER, create, entry_at, grow, hashes_for, make, opened, proof_of, signer
+from tests.test_ledger_golden import GOLDEN, LEDGER
 from vaultd.ledger import checkpoint, proof, tree
 from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.folder import LogFolder
@@ -111,6 +112,18 @@ def test_proofs_of_consistency_are_those_of_tlog_scales(grown: Grown) -> None:
         assert tuple(reader.get_inclusion_proof(index, SIZES[-1]).node_hashes) == hashes_for(
             grown.folder, index, SIZES[-1]
         )
+
+
+def test_the_golden_ledger_with_its_two_keys_is_right(program: Path) -> None:
+    found = by_go(program, LEDGER, PAPER)
+    assert (found["size"], found["epochs"], found["checkpoints"]) == (300, 2, [1, 20, 256, 257, 259, 300])
+    proofs = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.tlog-proof")}
+    assert len(proofs) == 6
+    for name, encoded in proofs.items():
+        index, size = map(int, name.split("-"))
+        root = checkpoint.parse(LogFolder(LEDGER).read_note(LEDGER / "checkpoints" / str(size)).text).root
+        leaf = tree.leaf_hash(entry_at(LogFolder(LEDGER), index, size))
+        InclusionProof(index, size, list(proof.parse(encoded).hashes)).check(leaf, root)
 
 
 # Tampered with

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledgermaking import ORIGIN, ROOT, SIGNER, entry_at, make, proof_of, signer
+from tests.test_ledger_golden import GOLDEN, LEDGER, PROOFS
 from vaultd.ledger import epochs, proof, spec, tree
 from vaultd.ledger.checkpoint import LARGEST, Checkpoint
 from vaultd.ledger.epochs import Epoch
@@ -88,6 +89,16 @@ def test_a_certificate_and_the_root_key_stand_for_the_key(log: LogFolder, verify
     other = signer(9, ROOT.name).verifier.encoded()
     refused(verify(leaf, good, certificate, other, locale=locale), "is not signed by")
     refused(verify(leaf, good, KEY, ROOT.verifier.encoded(), locale=locale), "goes a certificate")
+
+
+@pytest.mark.parametrize(("index", "size"), PROOFS)
+def test_the_golden_proofs_hold_with_the_certificate_of_their_key(verify: Run, index: int, size: int) -> None:
+    leaf, kept = entry_at(LogFolder(LEDGER), index, size), (GOLDEN / f"{index}-{size}.tlog-proof").read_bytes()
+    epoch, root = int(size >= 259), str(LEDGER / "keys" / "root")
+    done = verify(leaf, kept, str(LEDGER / "keys" / str(epoch)), root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"by its key number {epoch} that the root key certifies\n")
+    refused(verify(leaf, kept, str(LEDGER / "keys" / str(1 - epoch)), root), "")
 
 
 def test_certificates_that_do_not_hold_are_refused(log: LogFolder, verify: Run, tmp_path: Path) -> None:
