@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.quick_repository import quick_repository
 from vaultd.config import Config, TargetConfig
@@ -23,6 +24,11 @@ from vaultd.restic.process import Repository
 # Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# No test measures time, and hypothesis is not to either: on a busy machine its first draw takes a second. (With CI set
+# it says so itself; what else it says there stays.)
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 MakeTarget = Callable[..., TargetConfig]
 
