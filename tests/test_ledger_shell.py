@@ -189,6 +189,18 @@ def test_strangers_signatures_do_not_count_and_do_not_harm(log: LogFolder, verif
     refused(verify(leaf, good + line.replace("见".encode(), b"\xff")), "not plain text in UTF-8")
 
 
+def test_the_names_of_signatures_have_no_space_of_unicode(log: LogFolder, verify: Run) -> None:
+    leaf, good = entry_at(log, 1, 3), proof_of(log, 1, 3)
+    spaces = [one for one in map(chr, range(0x80, 0x110000)) if one.isspace()]
+    assert len(spaces) == 19
+    for one in (*spaces, "\N{ZERO WIDTH SPACE}", "\N{SOFT HYPHEN}", "\U0010ffff"):
+        done = verify(leaf, good + SIGNER.sign("text\n").line().replace(ORIGIN, f"a{one}b").encode())
+        if one in spaces:
+            refused(done, "has a space")
+        else:
+            assert done.returncode == 0, one
+
+
 SPELLINGS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("header", lambda good: good.replace(b"@v1", b"@v2"), "does not begin"),
     ("header gone", lambda good: good.partition(b"\n")[2], "does not begin"),
@@ -225,13 +237,10 @@ SPELLINGS: list[tuple[str, Callable[[bytes], bytes], str]] = [
 
 
 @pytest.mark.parametrize(("change", "why"), [row[1:] for row in SPELLINGS], ids=[row[0] for row in SPELLINGS])
-@pytest.mark.parametrize("locale", LOCALES)
-def test_no_other_spelling_passes(
-    log: LogFolder, verify: Run, change: Callable[[bytes], bytes], why: str, locale: str
-) -> None:
+def test_no_other_spelling_passes(log: LogFolder, verify: Run, change: Callable[[bytes], bytes], why: str) -> None:
     leaf, good = entry_at(log, 1, 3), proof_of(log, 1, 3)
     assert change(good) != good
-    refused(verify(leaf, change(good), locale=locale), why)
+    refused(verify(leaf, change(good), locale=LOCALES[len(why) % 2]), why)
 
 
 def test_no_other_padding_passes(log: LogFolder, verify: Run) -> None:

@@ -34,7 +34,7 @@ at_end() { # a program that fails unexpectedly must not end this without a word
 
 # --- bytes and their spellings, bytes as hex --------------------------------------------------------------------------
 
-unhex() { printf %s "$1" | xxd -r -p; }
+unhex() { xxd -r -p <<<"$1"; }
 sha256_hex() { # of standard input
   local sum
   sum=$(sha256sum)
@@ -42,13 +42,14 @@ sha256_hex() { # of standard input
   printf %s "${sum:0:64}"
 }
 hex_of() { # base64, what it is: prints its bytes as hex
-  local hex=''
+  local hex='' again=''
   # base64 of other versions takes other spellings; the comparison takes one.
   if [[ $1 =~ ^[A-Za-z0-9+/]+=?=?$ ]]; then
-    hex=$({ printf %s "$1" | base64 -d 2>/dev/null || true; } | xxd -p | tr -d '\n')
+    hex=$({ base64 -d <<<"$1" 2>/dev/null || true; } | xxd -p)
+    again=$(unhex "$hex" | base64 -w 0)
   fi
-  [ -n "$hex" ] && [ "$(unhex "$hex" | base64 -w 0)" = "$1" ] || fail "$2 is not base64 as it must be: $1"
-  printf %s "$hex"
+  [ -n "$again" ] && [ "$again" = "$1" ] || fail "$2 is not base64 as it must be: $1"
+  printf %s "${hex//$'\n'/}"
 }
 check_number() { # a decimal number below 2^63, as it must be spelled; what it is
   [[ $1 =~ ^(0|[1-9][0-9]*)$ ]] || fail "$2 is not a number: $1"
@@ -58,10 +59,20 @@ check_number() { # a decimal number below 2^63, as it must be spelled; what it i
 }
 check_text() { # UTF-8 without control characters, not empty; what it is
   local hex plain='([2-7].)' two='(c[2-9a-f]|d.)[89ab].' three four
-  hex=$(printf %s "$1" | xxd -p | tr -d '\n')
+  hex=$(printf %s "$1" | xxd -p)
+  hex=${hex//$'\n'/}
   three='(e0[ab].|e[1-9abcef][89ab].|ed[89].)[89ab].'
   four='(f0[9ab].|f[123][89ab].|f48.)[89ab].[89ab].'
   [[ $hex =~ ^($plain|$two|$three|$four)+$ ]] || fail "$2 is not plain text in UTF-8"
+}
+check_name() { # of a key: text without Unicode's spaces, and without a plus; what it is
+  local space
+  check_text "$1" "$2"
+  for space in ' ' + $'\xc2\x85' $'\xc2\xa0' $'\xe1\x9a\x80' $'\xe2\x80\x80' $'\xe2\x80\x81' $'\xe2\x80\x82' \
+    $'\xe2\x80\x83' $'\xe2\x80\x84' $'\xe2\x80\x85' $'\xe2\x80\x86' $'\xe2\x80\x87' $'\xe2\x80\x88' $'\xe2\x80\x89' \
+    $'\xe2\x80\x8a' $'\xe2\x80\xa8' $'\xe2\x80\xa9' $'\xe2\x80\xaf' $'\xe2\x81\x9f' $'\xe3\x80\x80'; do
+    [[ $1 != *"$space"* ]] || fail "$2 has a space or a plus in it"
+  done
 }
 read_lines() { # file, name of an array: its lines; refuses what is not the very same when joined again
   local -n lines_read=$2
@@ -83,7 +94,7 @@ read_key() { # vkey, prefix of variables: sets <prefix>_name, <prefix>_id and <p
   local name id rest hex
   [[ $1 =~ ^([^+ ]+)\+([0-9a-f]{8})\+(.+)$ ]] || fail "this is not a key (name+id+base64): $1"
   name=${BASH_REMATCH[1]} id=${BASH_REMATCH[2]} rest=${BASH_REMATCH[3]}
-  check_text "$name" "the name of the key"
+  check_name "$name" "the name of the key"
   hex=$(hex_of "$rest" "the key of $name")
   [[ $hex =~ ^01.{64}$ ]] || fail "the key of $name is not an Ed25519 key that signs notes"
   [ "$({ printf '%s\n' "$name" && unhex "$hex"; } | sha256sum | head -c 8)" = "$id" ] ||
@@ -109,7 +120,7 @@ check_signed() { # what, name, id, public key (hex), text, signature lines: sign
   for line in "$@"; do
     [[ $line =~ ^$dash\ ([^ +]+)\ ([^ ]+)$ ]] || fail "$what has a line that is not a signature: $line"
     signer=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
-    check_text "$signer" "the name of a signature"
+    check_name "$signer" "the name of a signature"
     hex=$(hex_of "$value" "a signature of $what")
     ((${#hex} >= 10)) || fail "$what has an empty signature"
     [ "$signer" = "$name" ] && [ "${hex:0:8}" = "$id" ] || continue # a stranger's says nothing here
