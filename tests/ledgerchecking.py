@@ -20,8 +20,8 @@ from tlog_scales.signing import Vkey
 from tlog_scales.tiles import leaf_hash
 from tlog_scales.tlog import Checkpoint
 
-ROOT = Path(__file__).parent.parent
-SOURCE = ROOT / "tests" / "ledgercheck" / "main.go"
+CHECKOUT = Path(__file__).parent.parent
+SOURCE = CHECKOUT / "tests" / "ledgercheck" / "main.go"
 PACKAGES = Path("/usr/share/gocode")
 
 
@@ -32,7 +32,7 @@ def build(where: Path) -> Path:
     program = where / "ledgercheck"
     environment = {
         **os.environ, "GO111MODULE": "off", "GOPATH": str(PACKAGES), "GOFLAGS": "", "GOPROXY": "off",
-        "GOTOOLCHAIN": "local", "GOCACHE": str(ROOT / ".tools" / "go-build"), "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local", "GOCACHE": str(CHECKOUT / ".tools" / "go-build"), "CGO_ENABLED": "0",
     }  # fmt: skip
     command = ["go", "build", "-buildvcs=false", "-o", str(program), str(SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=where)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.ledgermaking import ORIGIN, ROOT, SIGNER, entry_at, grow, proof_of, signer
 from vaultd import files
+from vaultd.errors import LedgerError
 from vaultd.ledger import checkpoint, entry, epochs, events, log, note, proof, tree
 from vaultd.ledger.epochs import Epoch
 from vaultd.ledger.events import Body
@@ -167,6 +168,21 @@ def test_it_can_be_continued(tmp_path: Path) -> None:
         assert found.size == 302
     before, after = protected(LEDGER), protected(tmp_path / "ledger")
     assert {name for name in before if after.get(name) != before[name]} == {"checkpoint"}
+
+
+def test_a_key_does_not_sign_before_its_own_first_size(tmp_path: Path) -> None:
+    """Both write-ahead files lost the entry that names it: the signature would be that of a key without the right."""
+    folder = tmp_path / "ledger"
+    log.create(folder, SIGNER, ROOT, events.Begin("archive", "vaultd 0.1.0"))
+    files.create_exclusive(folder / "keys" / "1", epochs.certify(Epoch(1, 4, SECOND.verifier), ROOT, SIGNER))
+    with closing(Log(folder, SECOND)) as found:
+        found.append([])
+        with pytest.raises(LedgerError, match="is damaged"):
+            found.seal()
+    assert LogFolder(folder).kept_sizes() == [1]
+    with closing(Log(folder, SECOND)) as found:
+        found.append([events.RunEnded("records", "bunker", "full", "c9", "failed")] * 2)
+        assert found.seal() is not None
 
 
 def test_one_entry_as_text() -> None:

@@ -172,6 +172,8 @@ class Log:
         with self._lock:
             entries = list(self._tail)
         size = self.signed.size + len(entries)
+        if size < self.keys.newest.first:  # the entry that names the key is gone: nobody would believe the signature
+            raise ValueError(f"its key signs from {self.keys.newest.first} entries on, and it has {size}")
         edge, contents = self._edge.extended(entries)
         files.create_many(
             self.folder.path / WAL, ((self.folder.path / tile.path, content) for tile, content in contents)
