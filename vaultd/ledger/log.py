@@ -22,7 +22,7 @@ from pathlib import Path
 from vaultd import files
 from vaultd.errors import BusyError, LedgerError, LedgerStoppedError
 from vaultd.i18n import _
-from vaultd.ledger import entry, epochs, recovery, tree, wal
+from vaultd.ledger import entry, epochs, recovery, spec, tree, wal
 from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.edge import Edge
 from vaultd.ledger.events import Begin, Body, CheckpointKept
@@ -50,6 +50,7 @@ def create(folder: Path, signer: SignerKey, root: SignerKey, begin: Begin) -> No
     files.create_exclusive(making / "keys" / epochs.ROOT, f"{root.verifier.encoded()}\n".encode())
     first = epochs.Epoch(0, 0, signer.verifier)
     files.create_exclusive(making / "keys" / "0", epochs.certify(first, root))
+    spec.install(making)
     with contextlib.closing(Log(making, signer, new=True)) as log:
         log.append([begin])
         log.seal()
@@ -176,6 +177,8 @@ class Log:
         with self._lock:
             entries = list(self._tail)
         size = self.signed.size + len(entries)
+        if size < self.keys.newest.first:  # the entry that names the key is gone: nobody would believe the signature
+            raise ValueError(f"its key signs from {self.keys.newest.first} entries on, and it has {size}")
         edge, contents = self._edge.extended(entries)
         files.create_many(
             self.folder.path / WAL, ((self.folder.path / tile.path, content) for tile, content in contents)

@@ -1,0 +1,212 @@
+"""A ledger that was written once and is kept in tests/ledger_golden: today's code reads it, and writes it again byte by
+byte. When this fails, ledgers that are out there cannot be read or continued any more: change the code, not the files.
+
+``python -m tests.test_ledger_golden`` made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.ledgermaking import ORIGIN, ROOT, SIGNER, entry_at, grow, proof_of, signer
+from vaultd import files
+from vaultd.errors import LedgerError
+from vaultd.ledger import checkpoint, entry, epochs, events, log, note, proof, tree
+from vaultd.ledger.epochs import Epoch
+from vaultd.ledger.events import Body
+from vaultd.ledger.folder import LogFolder
+from vaultd.ledger.log import Log
+
+GOLDEN = Path(__file__).parent / "ledger_golden"
+LEDGER = GOLDEN / "ledger"
+PROTECTED = ("checkpoint", "checkpoints", "keys", "tile")
+SECOND = signer(3)
+"""The key of epoch 1."""
+
+PROOFS = ((0, 1), (0, 300), (15, 20), (255, 257), (256, 300), (299, 300))
+"""Index and size of each proof that is kept."""
+
+
+class Determined:
+    """In place of the clock and of chance."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000_123_456_789
+        self.drawn = 0
+
+    def time_ns(self) -> int:
+        """Every entry two seconds and a bit after the one before, but for a clock that is set back once."""
+        self.now += 2_000_001_000 if self.drawn != 6 else -3_600_000_000_000
+        return self.now
+
+    def urandom(self, count: int) -> bytes:
+        self.drawn += 1
+        return hashlib.shake_128(b"salt %d" % self.drawn).digest(count)
+
+
+def bodies() -> list[Body]:
+    """One of every type that somebody writes (``begin`` and ``checkpoint`` come by themselves, ``key`` later)."""
+    digest, odd = hashlib.sha256(b"digest").digest(), "1998/档案\n\t\x7f\u2028 😀.pdf".encode()
+    return [
+        events.DaemonState("started", "vaultd 0.1.0", 4711, "2f7b0a4c-0000-4000-8000-000000000001"),
+        events.ConfigurationLoaded("/etc/vaultd/vaultd.toml", digest, "root"),
+        events.TargetTrusted("bunker", ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"], "ana (uid 1000)"),
+        events.HostKeyRefused("bunker", 'it says "ssh-ed25519 \\ ☃"'),
+        events.FileVersion("records", odd, "bound", "c1", 0, "-1", digest, digest),
+        events.FileVersion("records", b"1998/\xb5\xb5\xb0\xb8.doc", "in-motion", "c1", 2**53 - 1, "1", digest),
+        events.FileVersion("records", b"1998/gone", "deleted", "c1"),
+        events.SnapshotMade("records", "bunker", "full", "c1", "ab" * 32, "1790000000123456789", 2, 2**40, 3,
+                            {"unread": 0, "retry": 1, "in_motion": 1}, "cd" * 32, digest, 4),
+        events.SnapshotMade("records", "bunker", "dump", "c2", "ef" * 32, "1790000000123456789", 1, 5, 0, {},
+                            dump="pg_dump", digest=digest),
+        events.RunEnded("records", "bunker", "express", "c3", "failed", "线路断了"),
+        events.RunEnded("records", "bunker", "express", "c4", "partial", left=7),
+        events.Restored("records", "bunker", ["ab" * 32], "/restored", "root", "complete", 2, 2**40, "1790000000", 0),
+        events.AlertChanged("target-unreachable", "raised", target="bunker"),
+        events.AlertChanged("target-unreachable", "acknowledged", target="bunker", who="ana (uid 1000)"),
+        events.AlertChanged("target-unreachable", "cleared", target="bunker"),
+        events.DaemonState("stopped", "vaultd 0.1.0", 4711, "2f7b0a4c-0000-4000-8000-000000000001"),
+    ]  # fmt: skip
+
+
+def write(folder: Path) -> None:
+    """The golden ledger. Needs a clock and salts that are determined."""
+    older = signer(4, "archive.example/older")
+    text = checkpoint.Checkpoint(older.name, 0, tree.EMPTY).text()
+    previous = note.Note(text, (older.sign(text),)).encoded().decode()
+    begin = events.Begin("archive", "vaultd 0.1.0", previous, "its key was lost")
+    log.create(folder, SIGNER, ROOT, begin)
+    with closing(Log(folder, SIGNER)) as first:
+        for body in bodies():
+            first.append([body])
+        grow(first, 20)
+        grow(first, 256)
+        grow(first, 257)
+        # The key changes: the entry that names the new one is the last before the first size that the new one signs.
+        first.append([events.KeyRotated(1, SECOND.verifier.encoded(), "root")])
+        new = Epoch(1, first.size, SECOND.verifier)
+    files.create_exclusive(folder / "keys" / "1", epochs.certify(new, ROOT, SIGNER))
+    with closing(Log(folder, SECOND)) as second:
+        second.seal()
+        grow(second, 300)
+
+
+def protected(folder: Path) -> dict[str, bytes]:
+    """What the format protects."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name.partition("/")[0] in PROTECTED}
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    determined = Determined()
+    monkeypatch.setattr(time, "time_ns", determined.time_ns)
+    monkeypatch.setattr(os, "urandom", determined.urandom)
+    write(tmp_path / "ledger")
+    monkeypatch.undo()
+    yield tmp_path / "ledger"
+
+
+def test_the_same_entries_are_the_same_bytes(written: Path) -> None:
+    golden, now = protected(LEDGER), protected(written)
+    assert sorted(now) == sorted(golden)
+    assert [name for name in sorted(golden) if now[name] != golden[name]] == []
+
+
+def test_every_type_is_in_it() -> None:
+    folder = LogFolder(LEDGER)
+    found = [entry.decode(entry_at(folder, index, 300)) for index in range(300)]
+    assert [one["seq"] for one in found] == list(range(300))
+    assert {one["type"] for one in found} == events.TYPES.keys()
+    assert {one["origin"] for one in found} == {ORIGIN}
+    times = [one["t"] for one in found]
+    assert times == sorted(times) and len(set(times)) < len(times)  # once the clock was set back
+    assert len({one["salt"] for one in found}) == 300
+    paths = [path for one in found if (path := entry.path_of(one)) is not None]
+    assert b"1998/\xb5\xb5\xb0\xb8.doc" in paths
+    assert "1998/档案\n\t\x7f\u2028 😀.pdf".encode() in paths
+
+
+def test_its_checkpoints_and_keys_hold() -> None:
+    folder = LogFolder(LEDGER)
+    keys = epochs.read(LEDGER)
+    assert (keys.root, [one.first for one in keys.epochs]) == (ROOT.verifier, [0, 259])
+    assert folder.kept_sizes() == [1, 20, 256, 257, 259, 300]
+    for size in folder.kept_sizes():
+        kept = folder.read_note(folder.kept_file(size))
+        key = SECOND.verifier if size >= 259 else SIGNER.verifier
+        assert note.verify(kept, [key]) == [key]
+        root = tree.root_hash(lambda height, at, size=size: folder.node(size, height, at), size)
+        assert checkpoint.parse(kept.text) == checkpoint.Checkpoint(ORIGIN, size, root)
+    assert folder.checkpoint_file.read_bytes() == folder.kept_file(300).read_bytes()
+
+
+@pytest.mark.parametrize(("index", "size"), PROOFS)
+def test_its_proofs_hold_and_are_made_again(index: int, size: int) -> None:
+    folder, kept = LogFolder(LEDGER), (GOLDEN / f"{index}-{size}.tlog-proof").read_bytes()
+    assert proof_of(folder, index, size) == kept
+    found = proof.parse(kept)
+    signed = checkpoint.parse(note.parse(found.checkpoint).text)
+    leaf = tree.leaf_hash(entry_at(folder, index, size))
+    assert tree.root_from_inclusion(leaf, found.index, signed.size, found.hashes) == signed.root
+
+
+def test_it_can_be_continued(tmp_path: Path) -> None:
+    shutil.copytree(LEDGER, tmp_path / "ledger")
+    with closing(Log(tmp_path / "ledger", SECOND)) as found:
+        assert found.size == 300
+        found.append([events.RunEnded("records", "bunker", "full", "c9", "failed")])
+        assert found.seal() is not None
+        assert found.size == 302
+    before, after = protected(LEDGER), protected(tmp_path / "ledger")
+    assert {name for name in before if after.get(name) != before[name]} == {"checkpoint"}
+
+
+def test_a_key_does_not_sign_before_its_own_first_size(tmp_path: Path) -> None:
+    """Both write-ahead files lost the entry that names it: the signature would be that of a key without the right."""
+    folder = tmp_path / "ledger"
+    log.create(folder, SIGNER, ROOT, events.Begin("archive", "vaultd 0.1.0"))
+    files.create_exclusive(folder / "keys" / "1", epochs.certify(Epoch(1, 4, SECOND.verifier), ROOT, SIGNER))
+    with closing(Log(folder, SECOND)) as found:
+        found.append([])
+        with pytest.raises(LedgerError, match="is damaged"):
+            found.seal()
+    assert LogFolder(folder).kept_sizes() == [1]
+    with closing(Log(folder, SECOND)) as found:
+        found.append([events.RunEnded("records", "bunker", "full", "c9", "failed")] * 2)
+        assert found.seal() is not None
+
+
+def test_one_entry_as_text() -> None:
+    """For a person who wants to see what an entry looks like."""
+    assert entry_at(LogFolder(LEDGER), 7, 300).decode() == (
+        '{"change_set":"c1","mtime_ns":"1","origin":"archive.example/ledger","path_b64":"MTk5OC+1tbC4LmRvYw==",'
+        '"salt":"9a354764d172d0d17f16eba68df1d679","seq":7,'
+        '"sha256":"0bf474896363505e5ea5e5d6ace8ebfb13a760a409b1fb467d428fc716f9f284","size":9007199254740991,'
+        '"state":"in-motion","t":"2026-09-21T14:13:32.123462Z","type":"version","v":1,"vault":"records"}'
+    )
+
+
+def main() -> None:
+    """Make the golden ledger and its proofs. Refuses to overwrite them."""
+    determined = Determined()
+    GOLDEN.mkdir()
+    time.time_ns, os.urandom = determined.time_ns, determined.urandom
+    write(LEDGER)
+    for name in ("SPEC", "wal"):
+        shutil.rmtree(LEDGER / name)
+    (LEDGER / "lock").unlink()
+    for index, size in PROOFS:
+        (GOLDEN / f"{index}-{size}.tlog-proof").write_bytes(proof_of(LogFolder(LEDGER), index, size))
+
+
+if __name__ == "__main__":
+    main()
