@@ -1,10 +1,10 @@
 """Whether the checkpoints on a target are an anchor: proved with a probe file, by trying to destroy it.
 
 The server copies what it finds in ``.vaultd/checkpoints`` to ``.vaultd/anchored/<generation>`` by another user
-(config/offsite/ has two ready ways). The probe is written like a checkpoint. When its copy is there, everything that our
-account could do to it is tried: directly, by way of the folders above it, and by way of the original, of which a mere
-hard link would follow every change. Then a second probe is awaited: its copy shows that the server has worked again,
-and the first one must still be there, unchanged. Only when nothing of this has changed the copy is it an anchor.
+(config/offsite/ has two ready ways). The probe is written like a checkpoint. When its copy is there, everything that
+our account could do to it is tried: directly, by way of the folders above it, and by way of the original, of which a
+mere hard link would follow every change. Then a second probe is awaited: its copy shows that the server has worked
+again, and the first one must still be there, unchanged. Only when nothing of this has changed the copy is it an anchor.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 WAIT = 150.0
 """Seconds in which the server should have copied: its timer runs once a minute."""
+
+_MOST_LINKS = 16
 
 Verdict = Literal["anchor", "no-copies", "not-copied", "changeable"]
 Action = Callable[["paramiko.SFTPClient"], object]
@@ -164,8 +166,7 @@ class _Trial:
         """Who may make a name in a folder may also rename what is in it, and put something else in its place: that is
         tried with an empty folder of another name, since a rename that works could not be undone for certain. Who owns
         a folder can give himself that right."""
-        path = posixpath.dirname(self._session.absolute(copy))
-        while True:
+        for path in self._above(copy):
             trial = posixpath.join(path, ".vaultd-" + place.PROBE + secrets.token_hex(8))
             made = self._session.attempt(path, _make_folder(trial))
             yield Attempt(f"make a folder in {path}", not made, not made)
@@ -173,9 +174,27 @@ class _Trial:
                 self._session.attempt(path, _remove_folder(trial))
             changed = self._session.attempt(path, _same_mode(path))
             yield Attempt(f"change the mode of {path}", not changed, not changed)
-            if path == "/":
-                return
-            path = posixpath.dirname(path)
+
+    def _above(self, copy: str) -> list[str]:
+        """Every folder on the way to the copy, also on the way to what a link points to."""
+        found, todo = dict[str, None](), [posixpath.join(self._session.absolute(""), copy)]
+        for _link in range(_MOST_LINKS):
+            if not todo:
+                break
+            at, parts = "/", todo.pop().strip("/").split("/")
+            for number, part in enumerate(parts):
+                found[at] = None
+                link = self._link(posixpath.join(at, part))
+                if link is not None:
+                    todo.append(posixpath.normpath(posixpath.join(at, link, *parts[number + 1 :])))
+                    break
+                at = posixpath.normpath(posixpath.join(at, part))
+        return list(found)
+
+    def _link(self, path: str) -> str | None:
+        found = list[str | None]()
+        self._session.attempt(path, lambda server: found.append(server.readlink(path)))
+        return found[0] if found else None
 
     def clean(self) -> None:
         """Remove what was written; where the server keeps us from it, it stays, and says what it is."""

@@ -1,8 +1,8 @@
 """A client of witnesses (C2SP tlog-witness, ``add-checkpoint``).
 
 A witness has seen our log up to some size. It cosigns a newer checkpoint only with a proof that this one holds the
-older; so a log that was rewritten or cut gets no more cosignatures from it. Its answers are not believed: a cosignature counts
-when it verifies by the configured key and its time is about now.
+older; so a log that was rewritten or cut gets no more cosignatures from it. Its answers are not believed: a cosignature
+counts when it verifies by the configured key and its time is about now.
 """
 
 from __future__ import annotations
