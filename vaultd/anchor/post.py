@@ -35,9 +35,9 @@ def ask(
 
     ``name``: how messages name the server.
     """
-    address = urlsplit(url)
     expired = threading.Event()
     try:
+        address = urlsplit(url)
         connection = _connection(address.scheme, address.hostname or "", address.port, timeout)
         with contextlib.closing(connection):
             connection.connect()
@@ -48,8 +48,8 @@ def ask(
             try:
                 target = (address.path or "/") + (f"?{address.query}" if address.query else "")
                 connection.request(method, target, body, dict(headers or {}))
-                response = connection.getresponse()
-                content = response.read(LARGEST + 1)
+                with contextlib.closing(connection.getresponse()) as response:
+                    content = response.read(LARGEST + 1)
             finally:
                 timer.cancel()
         if expired.is_set():

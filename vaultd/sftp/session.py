@@ -45,11 +45,14 @@ class Session:
         self._sftp = sftp
         self._name = name
 
+    def _what(self, path: str) -> str:
+        return _("target {name}: {path}").format(name=self._name, path=path or ".")
+
     @contextlib.contextmanager
     def _asking(self, path: str) -> Iterator[paramiko.SFTPClient]:
         import paramiko
 
-        what = _("target {name}: {path}").format(name=self._name, path=path or ".")
+        what = self._what(path)
         try:
             yield self._sftp
         except (FileNotFoundError, VaultdError):
@@ -88,8 +91,7 @@ class Session:
         except FileNotFoundError:
             return []
         if len(found) > limit:
-            what = _("target {name}: {path}").format(name=self._name, path=folder)
-            raise RepositoryError(what, _("more than {count} names are in it").format(count=limit))
+            raise RepositoryError(self._what(folder), _("more than {count} names are in it").format(count=limit))
         return sorted(found)
 
     def get(self, path: str, limit: int = SMALL) -> bytes:
@@ -97,7 +99,7 @@ class Session:
         with self._asking(path) as sftp, sftp.open(path, "rb") as stream:
             content = stream.read(limit + 1)
         if len(content) > limit:
-            raise RepositoryError(_("target {name}: {path}").format(name=self._name, path=path), _("it is too large"))
+            raise RepositoryError(self._what(path), _("it is too large"))
         return content
 
     def put(self, path: str, content: bytes) -> None:
@@ -121,6 +123,8 @@ class Session:
                 self._write_new(sftp, temporary, content)
                 # Not posix-rename, which replaces: OpenSSH makes a hard link for this one, and that is exclusive.
                 sftp.rename(temporary, path)
+            except FileNotFoundError as error:
+                raise RepositoryError(self._what(path), _("its folder is not there")) from error
             except OSError:
                 with contextlib.suppress(OSError, EOFError):
                     sftp.remove(temporary)
@@ -134,6 +138,8 @@ class Session:
         try:
             with self._asking(path) as sftp:
                 sftp.mkdir(path)
+        except FileNotFoundError as error:
+            raise RepositoryError(self._what(path), _("its folder is not there")) from error
         except RepositoryError:
             if not self.exists(path):  # somebody else has made it meanwhile
                 raise
