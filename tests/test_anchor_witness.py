@@ -258,8 +258,9 @@ def test_signatures_of_others_in_an_answer_are_not_kept(ledger, cosigner):
     ("answer", "error"),
     [
         (Reply(400), WitnessError), (Reply(403), WitnessError), (Reply(404), WitnessError), (Reply(302), WitnessError),
-        (Reply(204), WitnessError), (Reply(413), WitnessError), (Reply(429), NoAnswerError), (Reply(500), NoAnswerError),
-        (Reply(503), NoAnswerError), (Reply(422), InconsistentError), (Reply(409, b"1\n"), WitnessError),
+        (Reply(204), WitnessError), (Reply(413), WitnessError), (Reply(429), NoAnswerError),
+        (Reply(500), NoAnswerError), (Reply(503), NoAnswerError), (Reply(422), InconsistentError),
+        (Reply(409, b"1\n"), WitnessError),
         (Reply(409, b"", "text/x.tlog.size"), WitnessError), (Reply(409, b"-1\n", "text/x.tlog.size"), WitnessError),
         (Reply(409, b"01\n", "text/x.tlog.size"), WitnessError),
         (Reply(409, b"9" * 100_000, "text/x.tlog.size"), WitnessError),

@@ -1,4 +1,4 @@
-"""Witnesses for tests, on loopback: the real one of another author (.tools/witness), and one that says what it is told."""
+"""Witnesses for tests, on loopback: the real one of another author (.tools/witness), and one that is told its words."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vaultd.anchor import kept, post
+from vaultd.anchor import der, kept, post
 from vaultd.anchor.faults import NoAnswerError, TimestampError
 from vaultd.anchor.local import Local
 from vaultd.config.ledger import TimestampConfig
@@ -105,7 +105,7 @@ def _decoded(encoded: bytes) -> TimeStampResponse:
     from rfc3161_client import decode_timestamp_response
 
     try:
-        return decode_timestamp_response(encoded)
+        return decode_timestamp_response(der.with_sorted_certificates(encoded))
     except ValueError as error:
         raise ValueError(_("it is no time stamp: {error}").format(error=error)) from error
 
