@@ -20,7 +20,7 @@ LAYERS = (
     {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     # L2: policy.
-    {"places", "targets"},
+    {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
     {"doctor"},

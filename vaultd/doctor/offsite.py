@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from vaultd import sftp, targets, units
+from vaultd.anchor.probe import WAIT, Probed, probe
 from vaultd.config import Config, TargetConfig
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
 from vaultd.errors import MissingRepositoryError, VaultdError
 from vaultd.i18n import _
+from vaultd.ledger import epochs
 from vaultd.names import display
 from vaultd.restic import commands
 
@@ -22,11 +24,19 @@ def check_targets(config: Config) -> Iterator[Finding]:
     if not config.target:
         yield Finding(FAULT, "targets", _("no target is configured"), _("add one: vaultd target add --help"))
     for target in config.target:
-        yield from check_target(config, target)
+        # Whether a mirror is an anchor takes minutes to find out: `vaultd target check` does.
+        yield from check_target(config, target, wait=None)
 
 
-def check_target(config: Config, target: TargetConfig, pinned_repository: str | None = None) -> Iterator[Finding]:
-    """Connect to one target and look. ``pinned_repository``: the repository's id when it was first used."""
+def check_target(
+    config: Config, target: TargetConfig, pinned_repository: str | None = None,
+    on_probed: Callable[[Probed], None] | None = None, wait: float | None = WAIT,
+) -> Iterator[Finding]:  # fmt: skip
+    """Connect to one target and look. ``pinned_repository``: the repository's id when it was first used.
+
+    ``on_probed`` is told whether the checkpoints there are an anchor; ``wait``: see ``anchor.probe``; None: that is not
+    looked at.
+    """
     subject = f"target {target.name}"
     known_hosts = config.known_hosts(target)
     if not sftp.pinned_keys(known_hosts, target.host, target.port):
@@ -40,6 +50,8 @@ def check_target(config: Config, target: TargetConfig, pinned_repository: str | 
         return
     yield Finding(FINE, subject, _("target {name}: login works").format(name=target.name))
     yield from _server(target, seen)
+    if seen.writable and wait is not None:
+        yield from _checkpoints(config, target, on_probed, wait)
     yield _repository(config, target, pinned_repository)
 
 
@@ -61,6 +73,44 @@ def _server(target: TargetConfig, seen: sftp.Preflight) -> Iterator[Finding]:
             name=target.name, duration=units.duration(abs(seen.clock_skew))
         )
         yield Finding(ADVICE, subject, text, _("check the time service of both hosts"))
+
+
+def _checkpoints(
+    config: Config, target: TargetConfig, on_probed: Callable[[Probed], None] | None, wait: float
+) -> Iterator[Finding]:  # fmt: skip
+    """Whether the ledger's checkpoints there are a mirror or an anchor; nothing where there is no ledger yet."""
+    subject = f"checkpoints {target.name}"
+    if not config.ledger_folder.is_dir():
+        return
+    try:
+        found = probe(config, target, epochs.read(config.ledger_folder).origin, wait=wait)
+    except VaultdError as error:
+        yield Finding.of(subject, error)
+        return
+    except (OSError, ValueError) as error:
+        yield Finding(FAULT, subject, str(error), _("vaultd ledger verify"))
+        return
+    if on_probed is not None:
+        on_probed(found)
+    yield _anchor(target, found)
+
+
+def _anchor(target: TargetConfig, found: Probed) -> Finding:
+    subject = f"checkpoints {target.name}"
+    if found.is_anchor:
+        text = _("target {name}: the ledger's checkpoints there are an anchor: this host's account cannot change them")
+        return Finding(FINE, subject, text.format(name=target.name))
+    text = _("target {name}: the ledger's checkpoints there are a mirror, not an anchor").format(name=target.name)
+    if found.verdict == "no-copies":
+        return Finding(
+            ADVICE, subject, text, _("the server can keep copies out of our reach: config/offsite/README.md")
+        )
+    if found.verdict == "not-copied":
+        why = _("the server has not copied the probe file in time")
+        mend = _("does its timer run? systemctl list-timers 'vaultd-anchor-*' there; then check again")
+        return Finding(ADVICE, subject, f"{text}: {why}", mend)
+    why = _("our account was able to: {actions}").format(actions="; ".join(found.failed))
+    return Finding(ADVICE, subject, f"{text}: {why}", _("see owners and modes in config/offsite/README.md"))
 
 
 def _repository(config: Config, target: TargetConfig, pinned: str | None) -> Finding:

@@ -10,7 +10,7 @@ import contextlib
 import posixpath
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import paramiko
 
 SMALL = 16 * 1024 * 1024
+MOST_NAMES = 1_000_000
 _EXTENDED = 200  # SSH_FXP_EXTENDED
 _EXTENDED_REPLY = 201
 _READ_ONLY_FLAG = 1  # SSH_FXE_STATVFS_ST_RDONLY
@@ -44,11 +45,14 @@ class Session:
         self._sftp = sftp
         self._name = name
 
+    def _what(self, path: str) -> str:
+        return _("target {name}: {path}").format(name=self._name, path=path or ".")
+
     @contextlib.contextmanager
     def _asking(self, path: str) -> Iterator[paramiko.SFTPClient]:
         import paramiko
 
-        what = _("target {name}: {path}").format(name=self._name, path=path or ".")
+        what = self._what(path)
         try:
             yield self._sftp
         except (FileNotFoundError, VaultdError):
@@ -74,20 +78,28 @@ class Session:
             return False
         return True
 
-    def names(self, folder: str) -> list[str]:
-        """The names in a folder, sorted; none when there is no folder."""
+    def names(self, folder: str, limit: int = MOST_NAMES) -> list[str]:
+        """The names in a folder, sorted; none when there is no folder. Raises RepositoryError when it has more than
+        ``limit``: a server says what it likes, and must not fill our memory."""
+        found = list[str]()
         try:
             with self._asking(folder) as sftp:
-                return sorted(sftp.listdir(folder))
+                for entry in sftp.listdir_iter(folder, read_aheads=8):
+                    found.append(entry.filename)
+                    if len(found) > limit:
+                        break
         except FileNotFoundError:
             return []
+        if len(found) > limit:
+            raise RepositoryError(self._what(folder), _("more than {count} names are in it").format(count=limit))
+        return sorted(found)
 
     def get(self, path: str, limit: int = SMALL) -> bytes:
         """A small file's content. Raises FileNotFoundError, and RepositoryError when it is larger than ``limit``."""
         with self._asking(path) as sftp, sftp.open(path, "rb") as stream:
             content = stream.read(limit + 1)
         if len(content) > limit:
-            raise RepositoryError(_("target {name}: {path}").format(name=self._name, path=path), _("it is too large"))
+            raise RepositoryError(self._what(path), _("it is too large"))
         return content
 
     def put(self, path: str, content: bytes) -> None:
@@ -101,6 +113,50 @@ class Session:
                 with contextlib.suppress(OSError, EOFError):
                     sftp.remove(temporary)
                 raise
+
+    def create(self, path: str, content: bytes) -> None:
+        """Write a new small file whole, under another name first. What is there already is never touched: that is a
+        RepositoryError, like every other refusal."""
+        temporary = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.{secrets.token_hex(6)}")
+        with self._asking(path) as sftp:
+            try:
+                self._write_new(sftp, temporary, content)
+                # Not posix-rename, which replaces: OpenSSH makes a hard link for this one, and that is exclusive.
+                sftp.rename(temporary, path)
+            except FileNotFoundError as error:
+                raise RepositoryError(self._what(path), _("its folder is not there")) from error
+            except OSError:
+                with contextlib.suppress(OSError, EOFError):
+                    sftp.remove(temporary)
+                raise
+
+    def make_folders(self, path: str) -> None:
+        """Make a folder, and those above it, where they are missing."""
+        if path in ("", "/", ".") or self.exists(path):
+            return
+        self.make_folders(posixpath.dirname(path))
+        try:
+            with self._asking(path) as sftp:
+                sftp.mkdir(path)
+        except FileNotFoundError as error:
+            raise RepositoryError(self._what(path), _("its folder is not there")) from error
+        except RepositoryError:
+            if not self.exists(path):  # somebody else has made it meanwhile
+                raise
+
+    def absolute(self, path: str) -> str:
+        """The path from the server's root, with links resolved."""
+        with self._asking(path) as sftp:
+            return sftp.normalize(path or ".")
+
+    def attempt(self, path: str, action: Callable[[paramiko.SFTPClient], object]) -> bool:
+        """Try something that the server should refuse: True when it was done. Raises UnreachableError."""
+        try:
+            with self._asking(path) as sftp:
+                action(sftp)
+        except (RepositoryError, FileNotFoundError):
+            return False
+        return True
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is fine."""

@@ -1,0 +1,137 @@
+"""Checkpoints on a target: published, and read back first.
+
+What is there must be of this log: signed by our key, with the root that our tree has at that size, and not larger than
+ours. Else there is an InconsistentError and nothing is written. Nothing that is there is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from vaultd import sftp
+from vaultd.anchor import kept, place
+from vaultd.anchor.local import Local
+from vaultd.anchor.place import Listing
+from vaultd.config import Config, TargetConfig
+from vaultd.errors import RepositoryError
+from vaultd.ledger import note as notes
+from vaultd.ledger.checkpoint import Checkpoint
+from vaultd.ledger.folder import LogFolder
+
+MOST_READ = 200
+"""So many checkpoints that were not seen before are read in one session, the newest first; the rest later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a target has. ``newest``: the largest size in our folder there, ``anchored``: in the server's copies (None:
+    none). ``missing``: sizes that were there once and no longer are, in either. ``junk``: names that say nothing.
+    ``unread``: how many checkpoints were not looked at yet."""
+
+    target: str
+    newest: Checkpoint | None
+    anchored: Checkpoint | None
+    missing: tuple[int, ...]
+    junk: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint is at a target. ``new`` False: it was there already. ``before``: what was there before it."""
+
+    target: str
+    size: int
+    new: bool
+    before: Seen
+
+
+def publish(config: Config, target: TargetConfig, folder: LogFolder, note: bytes) -> Published:
+    """Put a checkpoint of this log on a target, and keep a record of it in ``anchors/mirror``.
+
+    Raises InconsistentError (ShorterError), TargetError when the target cannot be used, LedgerError when our own folder
+    cannot.
+    """
+    local = Local.read(folder)
+    where = name_of(target)
+    size = local.check(note, where, "").size
+    with sftp.connect(target, config.known_hosts(target)) as session:
+        seen, there = _look(session, target, local, MOST_READ)
+        new = size not in there.sizes
+        if new:
+            session.make_folders(there.folder)
+            session.create(posixpath.join(there.folder, str(size)), note)
+        back = _read(session, there.folder, str(size), where)
+        local.check(back, where, str(size), size)
+        kept.keep(folder, kept.MIRROR, target.name, size, back)
+    return Published(target.name, size, new, seen)
+
+
+def look(config: Config, target: TargetConfig, folder: LogFolder, *, everything: bool = False) -> Seen:
+    """Read back what a target has of this log, and compare; ``everything``: also what was seen before.
+
+    For the daemon's start and ``ledger verify``. Raises like ``publish``; nothing is written at the target.
+    """
+    local = Local.read(folder)
+    with sftp.connect(target, config.known_hosts(target)) as session:
+        return _look(session, target, local, None if everything else MOST_READ)[0]
+
+
+def newest_seen(config: Config, target: TargetConfig, folder: LogFolder) -> Checkpoint | None:
+    """The newest checkpoint that a target has of this log, in the mirror or in the server's copies; it is consistent.
+    Raises like ``publish``: a ShorterError has the checkpoint that our log does not reach."""
+    seen = look(config, target, folder)
+    found = [one for one in (seen.newest, seen.anchored) if one is not None]
+    return max(found, key=lambda one: one.size, default=None)
+
+
+def name_of(target: TargetConfig) -> str:
+    """How messages name it."""
+    return f"target {target.name}"
+
+
+def _look(session: sftp.Session, target: TargetConfig, local: Local, most: int | None) -> tuple[Seen, Listing]:
+    origin = local.keys.origin
+    there = place.listing(session, place.mirror(target, origin))
+    copies = place.newest_copies(session, target, origin)
+    behind = Listing("") if copies is None else place.listing(session, copies, copies=True)
+    results = [
+        _compare(session, target, local, kind, one, most)
+        for kind, one in ((kept.ANCHORED, behind), (kept.MIRROR, there))
+    ]
+    (anchored, lost, unread), (newest, missing, more) = results
+    return (
+        Seen(
+            target.name, newest, anchored, tuple(sorted({*lost, *missing})), there.junk + behind.junk, unread + more
+        ),
+        there,
+    )  # fmt: skip
+
+
+def _compare(
+    session: sftp.Session, target: TargetConfig, local: Local, kind: str, there: Listing, most: int | None
+) -> tuple[Checkpoint | None, set[int], int]:
+    """The newest of a folder, the sizes that it has lost, and how many were left unread."""
+    where = name_of(target)
+    known = set(kept.sizes(local.folder, kind, target.name))
+    newest = there.sizes[-1] if there.sizes else None
+    wanted = [(str(one), one) for one in reversed(there.sizes) if most is None or one not in known or one == newest]
+    # The newest, then what the server has put aside, which is there only when somebody has changed a file.
+    wanted = [*wanted[:1], *there.changed, *wanted[1:]]
+    found: Checkpoint | None = None
+    for name, size in wanted[:most]:
+        content = _read(session, there.folder, name, where)
+        seen = local.check(content, where, name, size)
+        if name.isdigit():
+            kept.keep(local.folder, kind, target.name, size, content)
+        if size == newest:
+            found = seen
+    return found, known - set(there.sizes), max(0, len(wanted) - (len(wanted) if most is None else most))
+
+
+def _read(session: sftp.Session, folder: str, name: str, where: str) -> bytes:
+    try:
+        return session.get(posixpath.join(folder, name), notes.LONGEST)
+    except FileNotFoundError as error:  # removed since it was listed
+        raise RepositoryError(where, f"{name}: {error}") from error
