@@ -168,6 +168,15 @@ KINDS: dict[str, Kind] = {
         _C, N_("there is no ledger: nothing that is protected is on a record which outsiders can check"),
         N_("make it: vaultd ledger init"),
     ),
+    "ledger-inconsistent": Kind(
+        _C, N_("{target} has another history of the ledger: {error}"),
+        N_("find out who changed what: vaultd ledger verify, and docs/ledger.md"),
+    ),
+    "anchor-overdue": Kind(
+        _W, N_("{target} has not kept the ledger's newest checkpoints for {objective_seconds}: until it does, who takes "
+               "this host over can rewrite what happened since"),
+        N_("see vaultd target check, or the address of the witness or authority in the configuration"),
+    ),
     "internal": Kind(
         _C, N_("something failed inside vaultd: {error}"),
         N_("this is a bug: report it with the log (journalctl -u vaultd)")

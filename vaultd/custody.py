@@ -21,7 +21,7 @@ from pathlib import Path
 import vaultd
 from vaultd import manifest, places
 from vaultd.config.model import Config
-from vaultd.errors import LedgerError, VaultdError
+from vaultd.errors import LedgerError, LedgerStoppedError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import entry, private, reading
 from vaultd.ledger.checkpoint import Checkpoint
@@ -64,6 +64,8 @@ class Custody:
         self._mutex = threading.RLock()
         self._retry_at = 0.0
         self._sealed_at = 0.0
+        self.may_sign = False
+        """Nothing is signed before it is known what others have seen of this log (``daemon.publishing``)."""
         store.alerts.on_change = self._alert_changed
 
     # opening and closing
@@ -238,7 +240,7 @@ class Custody:
     def seal(self) -> bytes | None:
         """Sign what is on record. Returns the new checkpoint's note, None when there is none."""
         opened = self._log
-        if opened is None:
+        if opened is None or not self.may_sign:
             return None
         try:
             signed = opened.seal()
@@ -250,6 +252,34 @@ class Custody:
             new = opened.signed
             self.store.note_signed(Signed(new.origin, new.size, new.root, time.time_ns()))
         return signed
+
+    @property
+    def signed_size(self) -> int:
+        """How many entries the newest checkpoint has; 0 while the ledger is out of order."""
+        opened = self._log
+        return 0 if opened is None else opened.signed.size
+
+    def newest(self) -> tuple[int, bytes]:
+        """The newest checkpoint: its size and its note. Raises LedgerError while the ledger is out of order."""
+        opened = self._log
+        if opened is None:
+            raise LedgerError(_("the ledger is not open"))
+        size = opened.signed.size
+        try:
+            return size, opened.folder.kept_file(size).read_bytes()
+        except OSError as error:
+            raise LedgerError(_("the newest checkpoint cannot be read"), error.strerror or str(error)) from error
+
+    def stop(self, seen: Checkpoint) -> None:
+        """Sign nothing more under this name: our key has signed ``seen``, and this log does not hold it. What happens
+        is kept for the log that holds it, or for one that continues."""
+        with self._mutex:
+            self.store.note_signed(Signed(seen.origin, seen.size, seen.root, time.time_ns()))
+            if self._log is not None:
+                try:
+                    self._log.check(seen)
+                except LedgerStoppedError as error:
+                    self._failed(error)
 
     # what was owed
 

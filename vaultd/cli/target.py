@@ -13,6 +13,7 @@ from vaultd.errors import EXIT_DONE, EXIT_FAILED, ConfigError, HostKeyError, Vau
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
+    from vaultd.anchor.probe import Probed
     from vaultd.config import Config, TargetConfig
 
 
@@ -204,7 +205,11 @@ def check_command(cli: Cli, names: tuple[str, ...]) -> int:
     config = cli.config()
     chosen = [config.target_named(name) for name in names] or config.target
     findings = [
-        finding for target in chosen for finding in check_target(config, target, _pinned_repository(cli, target.name))
+        finding
+        for target in chosen
+        for finding in check_target(
+            config, target, _pinned_repository(cli, target.name), lambda found: _note_probed(cli, found)
+        )
     ]
     faults = [finding for finding in findings if finding.level == "fault"]
     for finding in findings:
@@ -212,6 +217,24 @@ def check_command(cli: Cli, names: tuple[str, ...]) -> int:
     cli.emit({"version": 1, "faults": len(faults), "findings": [finding.as_json() for finding in findings]})
     codes = {finding.exit_code for finding in faults}
     return EXIT_DONE if not faults else codes.pop() if len(codes) == 1 else EXIT_FAILED
+
+
+def _note_probed(cli: Cli, found: Probed) -> None:
+    """Keep what the probe has found, for ``status``."""
+    from vaultd.store import Store
+
+    database = cli.places().database
+    if not database.exists():
+        return
+    try:
+        store = Store(database)
+    except VaultdError as error:
+        cli.note(_("This is not on record: {error}").format(error=error))
+        return
+    try:
+        store.note_probed(found.target, found.is_anchor)
+    finally:
+        store.close()
 
 
 def _pinned_repository(cli: Cli, name: str) -> str | None:

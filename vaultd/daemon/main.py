@@ -21,6 +21,7 @@ from vaultd.custody import Custody
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
+from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.room import RoomCheck
 from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.watching import VaultWatch
@@ -67,6 +68,7 @@ async def _main(config: Config) -> None:
                 ),
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
+                asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
             ]
             assembly.context.custody.daemon("started")
             _notify("READY=1")

@@ -10,6 +10,7 @@ from vaultd.control.service import Outcome
 from vaultd.daemon.assembly import at_work
 from vaultd.daemon.backup import backup, chosen
 from vaultd.daemon.lock import exclusive
+from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.watching import scan_vault
 from vaultd.model import Progress
 
@@ -28,11 +29,13 @@ def protect_once(
             lock = asyncio.Lock()
             early = [asyncio.create_task(worker.get_ready()) for worker in assembly.workers.values()]
             try:
-                return await backup(
+                outcomes = await backup(
                     assembly, chosen(assembly, vaults),
                     lambda vault: scan_vault(assembly.context, vault, lock, lambda: None),
                     full=full, accept_empty=accept_empty,
                 )  # fmt: skip
+                await Publisher(config, assembly.context.custody).once()
+                return outcomes
             finally:
                 for task in early:
                     task.cancel()

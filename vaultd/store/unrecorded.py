@@ -48,6 +48,14 @@ class UnrecordedStore(MadeStore):
         size, at, root, origin = found.split(" ", 3)
         return Signed(origin, int(size), bytes.fromhex(root), int(at))
 
+    def note_probed(self, target: str, is_anchor: bool) -> None:
+        """Keep whether a target's copies of checkpoints were proved to be out of this host's reach."""
+        self.set_meta(f"anchored:{target}", "1" if is_anchor else "")
+
+    def anchored_targets(self) -> set[str]:
+        """The targets of which that was proved."""
+        return {key.removeprefix("anchored:") for key in self.meta_keys("anchored:")}
+
     def note_anchors(self, found: Sequence[Mapping[str, object]]) -> None:
         """Keep what ``status`` says of mirrors and anchors."""
         self.set_meta("ledger:anchors", json.dumps(list(found)))
