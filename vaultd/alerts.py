@@ -173,8 +173,8 @@ KINDS: dict[str, Kind] = {
         N_("find out who changed what: vaultd ledger verify, and docs/ledger.md"),
     ),
     "anchor-overdue": Kind(
-        _W, N_("{target} has not kept the ledger's newest checkpoints for {objective_seconds}: until it does, who takes "
-               "this host over can rewrite what happened since"),
+        _W, N_("{target} has not kept the ledger's newest checkpoints for {objective_seconds}: until it does, who "
+               "takes this host over can rewrite what happened since"),
         N_("see vaultd target check, or the address of the witness or authority in the configuration"),
     ),
     "internal": Kind(
