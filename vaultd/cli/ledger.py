@@ -38,6 +38,12 @@ def ledger_group() -> None:
     """Only a name for its commands."""
 
 
+ledger_group.lazy = {
+    "verify": ("vaultd.cli.ledger_check:verify_command", N_("Check the whole ledger.")),
+    "checkpoint": ("vaultd.cli.ledger_check:checkpoint_command", N_("Print the newest checkpoint.")),
+}
+
+
 def ledger_folder(cli: Cli, given: Path | None) -> Path:
     """The folder that is meant: cheap, without the rest of the configuration."""
     return given if given is not None else cli.places().state / "ledger"

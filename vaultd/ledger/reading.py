@@ -53,6 +53,10 @@ class Reader:
                 found = max(found, entries[self.signed.size - start :], key=len)
         return found
 
+    def note(self) -> bytes:
+        """The newest checkpoint, as it was signed."""
+        return bytes(self._guarded(self.folder.read_note, self.folder.checkpoint_file).encoded())
+
     def raw(self, index: int) -> bytes:
         """An entry's bytes. Raises LedgerError when there is none of this index."""
         if index >= self.signed.size:
