@@ -32,6 +32,7 @@ from vaultd.errors import VaultdError
 from vaultd.ledger import create
 from vaultd.ledger.entry import path_of
 from vaultd.ledger.reading import Reader
+from vaultd.ledger.verify import verify
 from vaultd.restic.process import Repository
 from vaultd.store import Store
 
@@ -258,8 +259,9 @@ class Site:
         assert self.content(newest["id"], target, vault) == self.on_disk(vault)
 
     def assert_hashes_true(self, vault: str = "records", target: str = "offsite") -> int:
-        """Every version that was recorded with a snapshot at this target is in it, with that hash, and in the ledger.
-        Returns how many."""
+        """Every version that was recorded with a snapshot at this target is in it, with that hash, and in the ledger,
+        which holds. Returns how many."""
+        verify(self.state / "ledger")
         store = self.store()
         try:
             there = store.target_id(target)

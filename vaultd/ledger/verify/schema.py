@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from vaultd.i18n import _
@@ -19,6 +20,7 @@ Check = Callable[[Any], bool]
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _NANOSECONDS = re.compile(r"0|-?[1-9][0-9]*")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _SALT = re.compile(r"[0-9a-f]{32}")
 
 
@@ -67,6 +69,16 @@ def _salt(value: Any) -> bool:
     return type(value) is str and _SALT.fullmatch(value) is not None
 
 
+def _moment(value: Any) -> bool:
+    if type(value) is not str or _MOMENT.fullmatch(value) is None:
+        return False
+    try:
+        datetime.fromisoformat(value.removesuffix("Z"))
+    except ValueError:
+        return False
+    return True
+
+
 def _texts(value: Any) -> bool:
     return type(value) is list and all(map(_text, value))
 
@@ -96,7 +108,7 @@ _CHECKS: dict[Any, Check] = {
     str: _text, int: _number, bytes: _hexadecimal, Sequence[str]: _texts, Mapping[str, int]: _numbers,
 }  # fmt: skip
 _BASE: dict[str, Check] = {
-    "v": _number, "seq": _number, "t": _text, "type": _text, "origin": _text, "salt": _salt,
+    "v": _number, "seq": _number, "t": _text, "type": _text, "origin": _text, "salt": _salt, "at": _moment,
 }  # fmt: skip
 
 

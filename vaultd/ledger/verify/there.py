@@ -9,7 +9,7 @@ from vaultd.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile
 from vaultd.ledger.verify.finding import Code, Finding
 from vaultd.ledger.verify.reading import Reader
 
-FOLDERS = frozenset({"checkpoints", "keys", "tile", "wal", "SPEC"})
+FOLDERS = frozenset({"anchors", "checkpoints", "keys", "tile", "wal", "SPEC"})
 FILES = frozenset({"checkpoint", "lock"})
 
 MOST_KEYS = 1_000
