@@ -61,7 +61,7 @@ def verify_command(cli: Cli, files: tuple[Path, ...], ask: bool, root_key: str |
         def tell(done: int, total: int) -> None:
             rate = done / max(time.monotonic() - begun, 0.001)
             left = (total - done) / rate if rate else None
-            shown.show([Progress("verify", "ledger", "", "", done, total, 0, 0, 0.0, left)])
+            shown.show([Progress("ledger", "", "", "", done, total, 0, 0, 0.0, left)])
 
         try:
             report = verify(where, outside=outside, root=key, on_progress=tell)

@@ -32,6 +32,7 @@ LINE_SECONDS = 5.0
 PHASES = {
     "scan": N_("looking"), "hash": N_("hashing"), "backup": N_("sending"), "restore": N_("restoring"),
     "verify": N_("comparing"), "repair": N_("repairing the index"), "dump": N_("dumping"),
+    "ledger": N_("checking the ledger"),
 }  # fmt: skip
 
 
@@ -72,12 +73,16 @@ def line(run: Progress) -> str:
     if run.bytes_total:
         share = min(100, 100 * run.bytes_done // run.bytes_total)
         done = _("{share} %, {done} of {total}").format(share=share, done=done, total=size(run.bytes_total))
-    parts = [done, _files(run)]
+    parts = [_entries(run)] if run.phase == "ledger" else [done, _files(run)]
     if run.rate > 0:
         parts.append(rate(run.rate))
     if run.seconds_left is not None:
         parts.append(_("{duration} left").format(duration=duration(run.seconds_left)))
     return f"{title(run)}: {', '.join(parts)}"
+
+
+def _entries(run: Progress) -> str:
+    return _("{done} of {total} entries").format(done=number(run.files_done), total=number(run.files_total))
 
 
 def _files(run: Progress) -> str:
@@ -139,6 +144,8 @@ class _Bars:
             if key not in self._tasks:
                 self._tasks[key] = self._rich.add_task(title(run), total=None, numbers="")
             self._rich.update(
-                self._tasks[key], completed=run.bytes_done, total=run.bytes_total or None,
+                self._tasks[key],
+                completed=run.files_done if run.phase == "ledger" else run.bytes_done,
+                total=(run.files_total if run.phase == "ledger" else run.bytes_total) or None,
                 numbers=line(run).partition(": ")[2],
             )  # fmt: skip
