@@ -57,6 +57,10 @@ def forge(made: Made, edit: Callable[[list[bytes]], None], sizes: tuple[int, ...
     logs.put(made.folder, files | logs.forged(made, entries, sizes))
 
 
+def spoiled(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
 def set_fields(index: int, **fields: Any) -> Callable[[list[bytes]], None]:
     def edit(entries: list[bytes]) -> None:
         entries[index] = changed(entries[index], **fields)
@@ -173,7 +177,7 @@ def test_tiles_beyond_the_checkpoint_must_be_those_of_the_write_ahead_files(
     assert verify(made.folder).unsigned == (0 if name == "checkpoint replaced" else 500)
     path = made.folder / at[change]
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(path.read_bytes()[:-1] + b"x" if path.exists() else b"x" * 288)
+    path.write_bytes(spoiled(path.read_bytes()) if path.exists() else b"x" * 288)
     signed = {"entry": Code.BUNDLE, "tile": Code.TILE, "upper": Code.TILE, "further": Code.EXTRA}
     code = signed[change] if name == "checkpoint replaced" else Code.UNSIGNED
     assert finding(made).code == code or (change, finding(made).code) == ("entry", Code.TILE)
@@ -218,6 +222,42 @@ def test_a_checkpoint_that_was_kept_back_is_looked_at(made: Made) -> None:
 def test_two_checkpoints_are_never_kept_back(made: Made) -> None:
     shutil.copy(kept_back(made).folder / "checkpoints" / "310", made.folder / "checkpoints" / "305")
     assert found(made) == (Code.CHECKPOINT_NEWEST, "checkpoint", None)
+
+
+KILLED_AT = [
+    "on record",
+    "tiles written",
+    "signed",
+    "kept",
+    "checkpoint replaced",
+    "write-ahead files new",
+    "covered tiles removed",
+]
+
+
+@pytest.mark.parametrize("name", KILLED_AT)
+def test_a_log_holds_after_its_writer_was_killed_and_started_again(made: Made, name: str) -> None:
+    killed = False
+
+    def stop(step: str) -> None:
+        if killed and step == name:
+            raise InterruptedError
+
+    for size in (520, 530, 800):
+        killed = False
+        writer = log.Log(made.folder, made.signers[-1][1], step=stop)
+        logs.fill(writer, size - 3)
+        killed = True
+        with pytest.raises((log.LedgerError, InterruptedError)):
+            logs.fill(writer, size)
+            writer.seal()
+        writer.close()
+        verify(made.folder)
+        made.open().close()
+        report = verify(made.folder)
+        assert report.size + report.unsigned >= size - 3 + (name != "on record") * 3
+    made.seal(900)
+    assert verify(made.folder).size == 900
 
 
 def frames(made: Made, start: int, entries: list[bytes]) -> None:
@@ -289,30 +329,26 @@ def test_a_writer_that_signs_at_any_moment_is_no_fault(
 
 
 def test_a_writer_in_another_thread_is_no_fault(made: Made) -> None:
-    stop, faults, sizes = threading.Event(), list[BaseException](), list[int]()
+    sealed, sizes = list[int](), list[int]()
 
     def write() -> None:
-        try:
-            writer = made.open()
-            while not stop.is_set():
-                logs.fill(writer, writer.size + 37)
-                writer.seal()
-            writer.close()
-        except BaseException as error:
-            faults.append(error)
-            raise
+        writer = made.open()
+        for _ in range(30):
+            logs.fill(writer, writer.size + 37)
+            writer.seal()
+            sealed.append(writer.signed.size)
+        writer.close()
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        for _ in range(30):
+        while thread.is_alive():
             sizes.append(verify(made.folder).size)
     finally:
-        stop.set()
         thread.join()
-    assert faults == []
     assert sizes == sorted(sizes)
-    assert sizes[-1] > 300
+    assert {300, *sealed}.issuperset(sizes)
+    assert verify(made.folder).size == sealed[-1] == 300 + 30 * 37
 
 
 # Checkpoints from elsewhere
@@ -491,7 +527,7 @@ def test_full_tiles_of_upper_levels(tmp_path: Path) -> None:
     made = logs.make(tmp_path / "ledger", 65_537)
     assert verify(made.folder).size == 65_537
     path = made.folder / "tile/1/000"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    path.write_bytes(spoiled(path.read_bytes()))
     assert found(made) == (Code.TILE, "tile/1/000", None)
 
 
@@ -500,7 +536,7 @@ def test_covered_partial_tiles_are_looked_at_and_may_go(made: Made, name: str) -
     content = logs.tiles(made.entries(), SIZES)[f"tile/{name}"]
     logs.put(made.folder, {f"tile/{name}": content})
     assert verify(made.folder).size == 300
-    logs.put(made.folder, {f"tile/{name}": content[:-1] + b"x"})
+    logs.put(made.folder, {f"tile/{name}": spoiled(content)})
     assert found(made) == (Code.TILE if name[0] == "0" else Code.BUNDLE, f"tile/{name}", None)
     logs.put(made.folder, {f"tile/{name}": None})
     assert verify(made.folder).size == 300
@@ -532,6 +568,13 @@ def test_what_is_missing_is_named(made: Made, name: str) -> None:
         assert finding(made).code == Code.CHECKPOINT_ENTRY  # the first one that is missed
     else:
         assert found(made) == (Code.MISSING, told.get(name, name), None)
+
+
+def test_a_file_in_place_of_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Finding) as caught:
+        verify(tmp_path / "file")
+    assert (caught.value.code, caught.value.file) == (Code.NOT_A_FILE, ".")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -700,7 +743,8 @@ def test_what_is_no_plain_file_is_not_read(made: Made, name: str, kind: Callable
     kind(made.folder / name)
     one = finding(made)
     assert one.file == name
-    assert one.code == (Code.EXTRA if (name, kind) == ("wal/300.a", as_folder) else Code.NOT_A_FILE)
+    named_otherwise = kind is as_folder and name in ("wal/300.a", "tile/entries/000", "tile/0/000")
+    assert one.code == (Code.EXTRA if named_otherwise else Code.NOT_A_FILE)
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "keys", "tile", "wal", "tile/0", "tile/0/001.p"])
@@ -709,11 +753,19 @@ def test_a_folder_behind_a_link_is_not_entered(made: Made, name: str) -> None:
     assert found(made) == (Code.NOT_A_FILE, name, None)
 
 
-@pytest.mark.parametrize("name", ["tile/0", "tile/entries"])
+def test_what_is_behind_a_link_is_not_read(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be on a server that does not answer."""
+    as_link(made.folder / "tile" / "0")
+    monkeypatch.setattr(reading.Reader, "open", lambda *_args: pytest.fail("a file was opened"))
+    assert found(made) == (Code.NOT_A_FILE, "tile/0", None)
+
+
+@pytest.mark.parametrize("name", ["tile/0", "tile/entries", "tile", "checkpoints", "keys"])
 def test_a_file_in_place_of_a_folder(made: Made, name: str) -> None:
     shutil.rmtree(made.folder / name)
     (made.folder / name).touch()
-    assert finding(made).code == Code.NOT_A_FILE
+    assert finding(made).code == (Code.EXTRA if "/" in name else Code.NOT_A_FILE)
+    assert finding(made).file == name
 
 
 @pytest.mark.parametrize("name", FILES)

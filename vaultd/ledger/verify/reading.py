@@ -89,7 +89,7 @@ def _failed(path: Path, name: str, error: OSError) -> Finding:
         mode = 0
     plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     wrong_kind = isinstance(error, (IsADirectoryError, NotADirectoryError)) or (mode and not plain)
-    return Finding(Code.NOT_A_FILE if wrong_kind else Code.UNREADABLE, name, why=_reason(error))
+    return Finding(Code.NOT_A_FILE if wrong_kind else Code.UNREADABLE, name or ".", why=_reason(error))
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
