@@ -74,6 +74,8 @@ class Site:
         self.servers: dict[str, OffsiteServer] = {}
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"
+        self.file_tail = ""
+        """More tables of the configuration."""
 
     def add_target(self, name: str = "offsite", **values: object) -> OffsiteServer:
         """A running server and a target for it, with the host key pinned and an empty repository."""
@@ -110,7 +112,7 @@ class Site:
             lines += ["[[vault]]", *(f"{key} = {toml(value)}" for key, value in vault.items() if key != "dump")]
             for dump in dumps:
                 lines += ["[[vault.dump]]", *(f"{key} = {toml(value)}" for key, value in dump.items())]
-        self.file.write_text("\n".join(lines) + "\n")
+        self.file.write_text("\n".join(lines) + "\n" + self.file_tail)
         return load(self.file)
 
     def prepare(self) -> Config:

@@ -72,6 +72,25 @@ def test_versions_come_before_their_snapshot_and_the_manifest_follows_from_them(
     site.assert_hashes_true()
 
 
+def test_sm3_stands_beside_sha256_where_it_is_asked_for(site: FaultSite) -> None:
+    """Few files in a thread, many in a process: openssl finds the same of each."""
+    vault = site.add_vault()
+    site.file_tail = '[ledger]\ndigests = ["sha256", "sm3"]\n'
+    fill(vault, 3)
+    site.prepare()
+    site.backup(full=True)
+    fill(vault, 80)
+    site.backup(full=True)
+    versions = site.entries("version")
+    assert len(versions) == 83
+    now = {path_of(one): one for one in versions}
+    for path, one in now.items():
+        file = os.fsencode(vault) + b"/" + (path or b"")
+        shown = subprocess.run(["openssl", "dgst", "-sm3", "-r", file], capture_output=True, check=True).stdout
+        assert shown.split()[0].decode() == one["sm3"]
+    site.assert_hashes_true()
+
+
 def test_coreutils_reads_the_manifest(site: FaultSite, tmp_path: Path) -> None:
     vault = site.add_vault()
     for name in (b"plain", b"back\\slash", b"new\nline", b"return\r", b"\xb2\xa1", b"-dash", b" space "):

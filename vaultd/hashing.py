@@ -1,4 +1,4 @@
-"""SHA-256 of many files while restic reads them, without holding up the event loop.
+"""SHA-256 (and SM3, where that is asked for) of many files while restic reads them, without holding up the event loop.
 
 A few small files are hashed in a thread; more in a process of its own (``python -m vaultd.hashing``: paths on its
 standard
@@ -28,7 +28,7 @@ IN_THREAD_BYTES = 32 << 20
 
 _PR_SET_PDEATHSIG = 1
 
-_RECORD = struct.Struct("=32sQQqqi")
+_RECORD = struct.Struct("=32sQQqqi32s")
 """The fields of ``Hashed``; a digest that is missing comes as zeros."""
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -37,7 +37,8 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Hashed(NamedTuple):
     """What was read: digest, and inode, size, mtime and ctime of the open file before the first byte was read.
 
-    ``error`` is the errno of a failure, 0 when it went well. ``size_read`` is how many bytes the digest covers.
+    ``sm3`` is empty, or zeros, where it was not asked for. ``error`` is the errno of a failure, 0 when it went well.
+    ``size_read`` is how many bytes the digest covers.
     """
 
     digest: bytes
@@ -46,9 +47,10 @@ class Hashed(NamedTuple):
     mtime: int
     ctime: int
     error: int
+    sm3: bytes = b""
 
 
-def hash_file(path: bytes) -> Hashed:
+def hash_file(path: bytes, *, sm3: bool = False) -> Hashed:
     """Hash one regular file; anything else, and any failure to read, comes back as an error."""
     try:
         try:
@@ -60,11 +62,14 @@ def hash_file(path: bytes) -> Hashed:
             if not stat_module.S_ISREG(found.st_mode):
                 return Hashed(b"", found.st_ino, 0, 0, 0, 22)
             digest, size = hashlib.sha256(), 0
+            second = hashlib.new("sm3") if sm3 else None
             while True:
                 # One byte more than there should be: a shorter answer is the end of the file, without another call.
                 wanted = min(BLOCK, max(found.st_size - size, 0) + 1)
                 block = os.read(handle, wanted)
                 digest.update(block)
+                if second is not None:
+                    second.update(block)
                 size += len(block)
                 if len(block) < wanted:
                     break
@@ -72,17 +77,18 @@ def hash_file(path: bytes) -> Hashed:
             os.close(handle)
     except OSError as error:
         return Hashed(b"", 0, 0, 0, 0, error.errno or 5)
-    return Hashed(digest.digest(), found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, 0)
+    also = b"" if second is None else second.digest()
+    return Hashed(digest.digest(), found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, 0, also)
 
 
 async def hash_files(
-    paths: Sequence[bytes], total: int, on_progress: Callable[[int, int], None] | None = None
+    paths: Sequence[bytes], total: int, on_progress: Callable[[int, int], None] | None = None, *, sm3: bool = False
 ) -> list[Hashed]:
     """Hash absolute paths, in their order. ``total`` is their expected size; progress gets files and bytes done."""
     if len(paths) <= IN_THREAD_FILES and total <= IN_THREAD_BYTES:
-        return await asyncio.to_thread(lambda: [hash_file(path) for path in paths])
+        return await asyncio.to_thread(lambda: [hash_file(path, sm3=sm3) for path in paths])
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "vaultd.hashing", str(os.getpid()),
+        sys.executable, "-m", "vaultd.hashing", str(os.getpid()), "sm3" if sm3 else "",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", os.defpath)},
         start_new_session=True,
@@ -139,12 +145,14 @@ def _packed(one: Hashed) -> bytes:
 
 
 def main() -> int:
-    """Hash the paths on standard input until it ends. The argument is the parent's process number."""
+    """Hash the paths on standard input until it ends. The arguments are the parent's process number, and "sm3" where
+    that is wanted too."""
     die_with_parent(int(sys.argv[1]))
+    sm3 = sys.argv[2] == "sm3"
     rest = b""
     while block := os.read(0, 1 << 16):
         *paths, rest = (rest + block).split(b"\0")
-        answer = memoryview(b"".join(_packed(hash_file(path)) for path in paths))
+        answer = memoryview(b"".join(_packed(hash_file(path, sm3=sm3)) for path in paths))
         try:
             while answer:
                 answer = answer[os.write(1, answer) :]

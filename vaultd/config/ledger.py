@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -15,6 +16,8 @@ Digest = Literal["sha256", "sm3"]
 def _digests(value: Any) -> list[str]:
     if value not in (["sha256"], ["sha256", "sm3"], ["sm3", "sha256"]):
         refuse(_("{one}, or {both}").format(one='["sha256"]', both='["sha256", "sm3"]'))
+    if "sm3" in value and "sm3" not in hashlib.algorithms_available:
+        refuse(_("{one} on this machine: its OpenSSL has no SM3").format(one='["sha256"]'))
     return sorted(value)
 
 

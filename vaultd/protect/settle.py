@@ -69,7 +69,8 @@ def judge_all(
             got = hashed.get(path)
             digest = known if known is not None else got.digest if got is not None else None
             digest = digest if before.kind is FileKind.FILE else None
-            judged.bound.append(Bound(path, before, digest, known is not None))
+            sm3 = None if got is None or not got.sm3.strip(b"\0") else got.sm3
+            judged.bound.append(Bound(path, before, digest, known is not None, sm3))
             continue
         if after != before:
             different.append(path)
@@ -97,14 +98,14 @@ def _is_still(found: os.stat_result, before: Stat) -> bool:
     )  # fmt: skip
 
 
-def in_motion(judged: Judged, stored: Mapping[bytes, tuple[int, bytes]], objective: float) -> list[Bound]:
+def in_motion(judged: Judged, stored: Mapping[bytes, tuple[int, bytes, bytes]], objective: float) -> list[Bound]:
     """The files in motion with size and hash of what restic stored; one that could not be read back is tried again."""
     now, found = time.time_ns(), list[Bound]()
     for path, seen in judged.moving.items():
         if path in stored:
-            size, digest = stored[path]
+            size, digest, sm3 = stored[path]
             kept = Stat(seen.kind, seen.inode, size, seen.mtime, seen.ctime, seen.mode, seen.uid, seen.gid)
-            found.append(Bound(path, kept, digest))
+            found.append(Bound(path, kept, digest, sm3=sm3 or None))
             judged.retry.append(Retry(path, "in-motion", now + int(objective * 1e9)))
         else:
             judged.retry.append(Retry(path, None, now + RETRY_NS))

@@ -91,7 +91,7 @@ async def make(
     store.begin_run(run, target.id, vault.id, kind)
     watcher = _Watcher(context, vault, target, kind, changes)
     changes.began = time.time_ns()
-    hashing = asyncio.create_task(_hash(vault, changes))
+    hashing = asyncio.create_task(_hash(vault, changes, sm3=_sm3(context)))
     listing: Path | None = None
     try:
         if kind is SnapshotKind.FULL:
@@ -139,7 +139,11 @@ async def make(
     return done
 
 
-async def _hash(vault: VaultRef, changes: ChangeSet) -> dict[bytes, Hashed]:
+def _sm3(context: Context) -> bool:
+    return "sm3" in context.config.ledger.digests
+
+
+async def _hash(vault: VaultRef, changes: ChangeSet, *, sm3: bool) -> dict[bytes, Hashed]:
     """Find the files of a large change set, and hash those whose hash is not known."""
     if changes.fill is not None:
         await asyncio.to_thread(changes.fill)
@@ -147,7 +151,7 @@ async def _hash(vault: VaultRef, changes: ChangeSet) -> dict[bytes, Hashed]:
         await asyncio.to_thread(changes.check)
     wanted = changes.to_hash()
     paths = [names.join(vault.root, path) for path in wanted]
-    found = await hash_files(paths, sum(changes.files[path].size for path in wanted))
+    found = await hash_files(paths, sum(changes.files[path].size for path in wanted), sm3=sm3)
     return dict(zip(wanted, found, strict=True))
 
 
@@ -175,7 +179,7 @@ async def _acknowledge(
     snapshot = result.snapshot_id or (previous if kind is SnapshotKind.FULL else None)
     if snapshot is None:  # every listed file had vanished: there is nothing to acknowledge
         return Done(run, "", kind, 0, 0, 0, result.finished.duration, changes.upto, 0, 0, len(changes.files), 0)
-    stored = await stored_hashes(target, snapshot, vault, list(judged.moving))
+    stored = await stored_hashes(target, snapshot, vault, list(judged.moving), sm3=_sm3(context))
     moving = settle.in_motion(judged, stored, vault.config.objective)
     settled_all = False
     if kind is SnapshotKind.FULL:
@@ -211,29 +215,34 @@ async def _settled_by_scan(
 
 
 async def stored_hashes(
-    target: TargetRef, snapshot: str, vault: VaultRef, paths: Sequence[bytes]
-) -> dict[bytes, tuple[int, bytes]]:
-    """Size and SHA-256 of what a snapshot holds of these files; those that it does not hold are left out."""
-    found: dict[bytes, tuple[int, bytes]] = {}
+    target: TargetRef, snapshot: str, vault: VaultRef, paths: Sequence[bytes], *, sm3: bool
+) -> dict[bytes, tuple[int, bytes, bytes]]:
+    """Size, SHA-256 and SM3 (empty where it is not wanted) of what a snapshot holds of these files; those that it does
+    not hold are left out."""
+    found: dict[bytes, tuple[int, bytes, bytes]] = {}
     for path in paths:
-        counted = _Counted()
+        counted = _Counted(sm3)
         try:
             await commands.dump(target.repository, snapshot, names.join(vault.root, path), on_chunk=counted.take)
         except VaultdError as error:
             log.debug("reading back %s: %s", names.display(path), error)
             continue
-        found[path] = (counted.size, counted.digest.digest())
+        second = b"" if counted.sm3 is None else counted.sm3.digest()
+        found[path] = (counted.size, counted.digest.digest(), second)
     return found
 
 
 class _Counted:
-    def __init__(self) -> None:
+    def __init__(self, sm3: bool) -> None:
         self.size = 0
         self.digest = hashlib.sha256()
+        self.sm3 = hashlib.new("sm3") if sm3 else None
 
     def take(self, chunk: bytes) -> None:
         self.size += len(chunk)
         self.digest.update(chunk)
+        if self.sm3 is not None:
+            self.sm3.update(chunk)
 
 
 class _Watcher:

@@ -1,4 +1,4 @@
-"""vaultd's own state as a vault of its own: database (by SQLite's backup interface) and configuration, off-site.
+"""vaultd's own state as a vault of its own: database (by SQLite's backup interface), ledger, configuration.
 
 It makes no entries about itself. Keys and passwords are not in it.
 """
@@ -14,6 +14,7 @@ from functools import partial
 from vaultd import files
 from vaultd.errors import StateError
 from vaultd.model import SnapshotKind
+from vaultd.protect.ledgercopy import bring_up_to_date
 from vaultd.protect.recorded import STATE_VAULT, record_process
 from vaultd.protect.refs import Context, TargetRef
 from vaultd.protect.snapshot import monotone_time
@@ -52,6 +53,8 @@ class StateCopy:
         files.make_private_directory(folder)
         await asyncio.to_thread(store.database.backup_to, folder / "state.db")
         files.replace(folder / "vaultd.toml", await asyncio.to_thread(config.file.read_bytes))
+        if config.ledger_folder.is_dir():
+            await asyncio.to_thread(bring_up_to_date, config.ledger_folder, folder / "ledger")
         run = new_change_set(store.next_order())
         root = os.fsencode(folder)
         store.begin_run(run, self._target.id, store.vault_id(STATE_VAULT), SnapshotKind.FULL)
