@@ -1,4 +1,4 @@
-"""An off-site server as config/offsite/README.md sets it up: a real sshd, an account of its own, copies by another user.
+"""An off-site server as config/offsite/README.md sets it up: a real sshd, an account, copies by another user.
 
 Root only: two users are needed. Debian has both (``backup`` and ``games``); nothing of the machine is changed.
 """

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 _SCALE = 6
 _QUIET = 4
+_WHITE_ON_BLACK, _RESET = "\x1b[40;97m", "\x1b[0m"
 
 
-def terminal(note: bytes) -> str:
-    """Lines of half blocks. Light modules are drawn: it is right on a dark terminal, and inverted, which readers take
-    too, on a light one."""
+def terminal(note: bytes, *, colour: bool = True) -> str:
+    """Lines of half blocks, white on black whatever the terminal's colours are: readers do not take an inverted code.
+    Without ``colour`` it is for a dark terminal."""
     found = io.StringIO()
     _code(note).terminal(found, border=_QUIET, compact=True)
-    return found.getvalue()
+    lines = found.getvalue().splitlines()
+    return "".join(f"{_WHITE_ON_BLACK}{line}{_RESET}\n" if colour else f"{line}\n" for line in lines)
 
 
 def png(note: bytes) -> bytes:
