@@ -115,7 +115,7 @@ def test_a_server_that_does_not_copy(copies, reach):
 
 
 def test_hard_links_to_the_accounts_own_files_are_no_anchor(copies, reach):
-    """``cp -al`` of the account's folder by another user: the copies' folders are out of reach, their content is not."""
+    """``cp -al`` of the account's folder: the copies' folders are out of reach, their content is not."""
     config, target, ledger = reach(copies)
 
     def link():

@@ -15,6 +15,7 @@ from vaultd.anchor.local import Local
 from vaultd.anchor.place import Listing
 from vaultd.config import Config, TargetConfig
 from vaultd.errors import RepositoryError
+from vaultd.i18n import _
 from vaultd.ledger import note as notes
 from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.folder import LogFolder
@@ -88,7 +89,7 @@ def newest_seen(config: Config, target: TargetConfig, folder: LogFolder) -> Chec
 
 def name_of(target: TargetConfig) -> str:
     """How messages name it."""
-    return f"target {target.name}"
+    return _("target {name}").format(name=target.name)
 
 
 def _look(session: sftp.Session, target: TargetConfig, local: Local, most: int | None) -> tuple[Seen, Listing]:

@@ -51,7 +51,7 @@ def stamp(
     """
     from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-    where = f"authority {authority.name}"
+    where = _("authority {name}").format(name=authority.name)
     local = Local.read(folder)
     size = local.check(encoded, where, "").size
     roots = certificates(authority)

@@ -58,7 +58,7 @@ def _one(
         elif kind == kept.WITNESS:
             at = _cosignature(local, content, size, cosigner)
         else:
-            local.check(content, f"target {name}", str(size), size)
+            local.check(content, _("target {name}").format(name=name), str(size), size)
     except InconsistentError as error:
         return Checked(kind, name, size, problem=str(error), error=error)
     except (ValueError, OSError, ConfigError) as error:
@@ -71,7 +71,7 @@ def _stamp(local: Local, content: bytes, size: int, authority: TimestampConfig |
         raise ValueError(_("the authority is no longer in the configuration: nothing says which certificates it has"))
     # The stamp is over the note as it was signed; that the note is of this log is checked with the log.
     stamped = local.folder.kept_file(size).read_bytes()
-    local.check(stamped, f"authority {authority.name}", str(size), size)
+    local.check(stamped, _("authority {name}").format(name=authority.name), str(size), size)
     return timestamp.verify_kept(content, stamped, timestamp.certificates(authority))
 
 

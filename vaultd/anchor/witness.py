@@ -71,7 +71,7 @@ class _Submission:
     def __init__(self, witness: WitnessConfig, local: Local, timeout: float) -> None:
         self._witness, self._local, self._timeout = witness, local, timeout
         self._key = key_of(witness)
-        self._where = f"witness {witness.name}"
+        self._where = _("witness {name}").format(name=witness.name)
 
     def run(self, encoded: bytes) -> Witnessed:
         size = self._local.check(encoded, self._where, "").size
@@ -183,5 +183,5 @@ def body(old: int, proof: Sequence[bytes], encoded: bytes) -> bytes:
 
 def verify_kept(local: Local, witness: WitnessConfig, encoded: bytes, size: int) -> tuple[Checkpoint, int]:
     """The checkpoint of a kept file and the time of its cosignature (seconds). Raises ValueError, InconsistentError."""
-    found = local.check(encoded, f"witness {witness.name}", str(size), size)
+    found = local.check(encoded, _("witness {name}").format(name=witness.name), str(size), size)
     return found, cosignature.of(note.parse(encoded), cosignature.parse_key(witness.key)).time
