@@ -101,6 +101,21 @@ def test_a_larger_one_there_says_that_our_log_is_too_short_and_proves_it(config,
     assert [path.name for path in there.iterdir()] == [str(ledger.size)]
 
 
+def test_what_the_daemon_publishes_while_another_process_looks_is_no_alarm(
+    config, target, ledger, monkeypatch
+):  # fmt: skip
+    listing = place.listing
+
+    def late(session, folder, **options):
+        monkeypatch.undo()
+        ledger.grow()
+        mirror.publish(config, target, ledger.folder, ledger.note())
+        return listing(session, folder, **options)
+
+    monkeypatch.setattr(place, "listing", late)
+    assert mirror.look(config, target, ledger.folder).newest.size == ledger.size > 1
+
+
 def test_another_history_of_the_same_size_is_told_and_not_overwritten(config, target, ledger, there, tmp_path):
     fork = ledger.copied(tmp_path / "fork")
     fork.grow(word="another")

@@ -18,6 +18,7 @@ from vaultd.anchor import due, kept, mirror
 from vaultd.anchor.faults import InconsistentError
 from vaultd.anchor.probe import probe
 from vaultd.config import Config
+from vaultd.errors import TargetReadOnlyError
 
 pytestmark = [needs_users, pytest.mark.root]
 
@@ -132,6 +133,19 @@ def test_hard_links_to_the_accounts_own_files_are_no_anchor(copies, reach):
         found = probe(config, target, ledger.origin, wait=20, pause=0.05)
     assert found.verdict == "changeable"
     assert {"overwrite the original", "append to the original", "truncate the original"} <= set(found.failed)
+
+
+def test_folders_that_the_account_may_not_read_or_write(copies, reach):
+    config, target, ledger = reach(copies)
+    for mode in (0o500, 0o000):
+        (copies.checkpoints / FOLDER).mkdir(exist_ok=True)
+        chown(copies.checkpoints / FOLDER, ACCOUNT, mode=mode)
+        with pytest.raises(TargetReadOnlyError):
+            mirror.publish(config, target, ledger.folder, ledger.note())
+    chown(copies.checkpoints, "root", mode=0o700)
+    with pytest.raises(TargetReadOnlyError):
+        mirror.look(config, target, ledger.folder)
+    assert kept.names(ledger.folder, kept.MIRROR) == []
 
 
 @pytest.mark.parametrize("how", ["copies by the account", "anchored is the account's", "copies may be written"])

@@ -62,11 +62,17 @@ class Local:
                 raise ValueError(f"it is the checkpoint of {seen.size}")
         except ValueError as error:
             raise faults.foreign(where, name, str(error)) from error
-        if seen.size > self.signed.size:
-            raise faults.shorter(where, seen.size, self.signed.size, seen, encoded)
-        if self.root(seen.size) != seen.root:
+        local = self.reaching(seen.size)
+        if seen.size > local.signed.size:
+            raise faults.shorter(where, seen.size, local.signed.size, seen, encoded)
+        if local.root(seen.size) != seen.root:
             raise faults.forked(where, seen, encoded)
         return seen
+
+    def reaching(self, size: int) -> Local:
+        """This, or where it does not reach a size, what the log is by now: its writer may have signed and published
+        more since this was read."""
+        return self if size <= self.signed.size else Local.read(self.folder)
 
 
 def _verify(keys: Keys, found: note.Note, seen: Checkpoint) -> None:

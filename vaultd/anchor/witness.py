@@ -128,10 +128,11 @@ class _Submission:
     def _ahead(self, has: int, size: int) -> None:
         """It says that it has seen more than we submit. That may be a later checkpoint of ours, submitted meanwhile;
         else it is worth as much as it can show."""
-        if has <= self._local.signed.size:
+        own = self._local.reaching(has).signed.size
+        if has <= own:
             raise self._failed(_("it has a newer checkpoint already, of size {size}").format(size=has))
         self._compare()
-        raise faults.shorter(self._where, has, self._local.signed.size, None)
+        raise faults.shorter(self._where, has, own, None)
 
     def _refused(self, answer: Answer, size: int) -> NoReturn:
         if answer.status == 422:
