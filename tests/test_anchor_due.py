@@ -127,5 +127,9 @@ def test_kept_mirrors_are_compared_with_the_log(ledger, tmp_path):
     found = {(one.kind, one.size): one for one in verify.verify(LedgerConfig(), ledger.folder)}
     assert found["mirror", ledger.size].error is not None
     assert found["mirror", ledger.size].error.checkpoint is not None
+    (ledger.path / "anchors" / "witness").mkdir()
+    (ledger.path / "anchors" / "witness" / "stray").touch()
+    (stray,) = [one for one in verify.verify(LedgerConfig(), ledger.folder) if one.kind == kept.WITNESS]
+    assert stray.size is None and "does not belong there" in stray.problem
     assert found["anchored", 1].problem == ""
     assert found["anchored", 7].error is not None and found["anchored", 7].error.checkpoint is None

@@ -56,6 +56,9 @@ def entries(folder: LogFolder, kind: str, name: str) -> Iterator[tuple[Path, int
         found = os.listdir(where)
     except FileNotFoundError:
         return
+    except NotADirectoryError:
+        yield where, None
+        return
     for one in found:
         if not one.startswith("."):  # what a crash left half-written
             yield where / one, size_of(one.removesuffix(suffix)) if one.endswith(suffix) else None
