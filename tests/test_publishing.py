@@ -1,0 +1,157 @@
+"""Checkpoints leave the host: mirrors at every target, and what follows when somebody has seen another ledger."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faulting import FaultSite
+from tests.site import until
+from vaultd.anchor.place import escaped
+from vaultd.cli.main import main
+from vaultd.ledger import checkpoint, create, epochs, note
+from vaultd.ledger.checkpoint import Checkpoint
+from vaultd.ledger.verify import verify
+
+OFTEN = '[ledger]\ncheckpoint = "500ms"\n'
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[FaultSite]:
+    made = FaultSite(tmp_path)
+    made.file_tail = OFTEN
+    try:
+        made.add_target()
+        made.add_vault()
+        yield made
+    finally:
+        made.close()
+
+
+def mirror(site: FaultSite, target: str = "offsite") -> Path:
+    """Where a target's server has the checkpoints."""
+    origin = epochs.read(site.state / "ledger").origin
+    return site.servers[target].root / ".vaultd" / "checkpoints" / escaped(origin)
+
+
+def signed(site: FaultSite) -> Checkpoint:
+    return checkpoint.parse(note.parse((site.state / "ledger/checkpoint").read_bytes()).text)
+
+
+def sizes(folder: Path) -> set[int]:
+    return {int(path.name) for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def change(site: FaultSite, name: str) -> None:
+    (site.folder / "records" / name).write_text(f"content of {name}")
+    until(lambda: site.at()["pending_files"] or (site.at()["owed"] == 0), "it is seen")
+    site.wait_protected()
+
+
+def test_what_is_signed_is_at_every_target_and_status_says_so(site: FaultSite) -> None:
+    site.add_target("west")
+    site.vaults["records"]["targets"] = ["offsite", "west"]
+    site.ready()
+    (site.folder / "records/first").write_text("x")
+    site.start()
+    site.wait_protected()
+    for target in ("offsite", "west"):
+        until(lambda target=target: signed(site).size in sizes(mirror(site, target)), f"it is at {target}")
+        kept = (mirror(site, target) / str(signed(site).size)).read_bytes()
+        assert kept == (site.state / "ledger/checkpoint").read_bytes()
+    until(lambda: len(site.status()["ledger"]["anchors"]) == 2, "both are in the status")
+    shown = site.status()["ledger"]
+    assert (shown["state"], shown["unrecorded"]) == ("ok", 0)
+    assert {(one["kind"], one["name"], one["overdue"]) for one in shown["anchors"]} == {
+        ("mirror", "offsite", False), ("mirror", "west", False),
+    }  # fmt: skip
+
+
+def test_a_target_that_is_away_holds_up_neither_record_nor_the_other_target(site: FaultSite) -> None:
+    site.add_target("west")
+    site.vaults["records"]["targets"] = ["offsite", "west"]
+    site.ready()
+    site.servers["west"].stop()
+    site.start()
+    change(site, "one")
+    until(lambda: signed(site).size in sizes(mirror(site)), "it is at the target that is there")
+    assert not mirror(site, "west").exists()
+
+
+def test_a_whole_state_set_back_signs_nothing_and_is_continued_when_told_to(site: FaultSite) -> None:
+    """State and ledger of yesterday are back together: only the mirror knows better."""
+    site.ready()
+    site.start()
+    change(site, "one")
+    site.stop()
+    kept = site.folder / "yesterday"
+    shutil.copytree(site.state, kept, ignore=shutil.ignore_patterns("*.sock"))
+    site.start()
+    change(site, "two")
+    until(lambda: signed(site).size in sizes(mirror(site)), "it is at the target")
+    site.stop()
+    seen = max(sizes(mirror(site)))
+    shutil.rmtree(site.state)
+    shutil.copytree(kept, site.state)
+    old = signed(site)
+    assert old.size < seen
+    site.start()
+    site.wait_alert("ledger-stopped", target="")
+    site.wait_alert("ledger-inconsistent")
+    change(site, "three")
+    assert signed(site) == old
+    assert site.status()["ledger"]["state"] == "stopped"
+    site.stop()
+    site.start()  # it is not forgotten
+    site.wait_alert("ledger-stopped", target="")
+    site.stop()
+    assert signed(site) == old
+    assert main(["--config", str(site.file), "ledger", "continue", "--reason", "set back"]) == 0
+    site.start()
+    site.wait_cleared("ledger-stopped", target="")
+    until(lambda: site.status()["ledger"]["unrecorded"] == 0, "what was owed is on record")
+    site.stop()
+    first = site.entries()[0]
+    assert first["reason"] == "set back"
+    assert checkpoint.parse(note.parse(first["previous"].encode()).text) == old
+    assert verify(site.state / "ledger").origin == first["origin"] != old.origin
+    assert b"three" in {str(one.get("path")).encode() for one in site.entries("version")}
+    site.assert_restorable()  # the older entries are in the old ledger, beside
+
+
+def test_a_checkpoint_that_anybody_may_have_put_there_is_an_alert_and_no_reason_to_stop(site: FaultSite) -> None:
+    site.ready()
+    site.start()
+    change(site, "one")
+    until(lambda: sizes(mirror(site)), "a checkpoint is at the target")
+    root = create.private.generate("x/root")
+    text = Checkpoint(epochs.read(site.state / "ledger").origin, 999_999, b"r" * 32).text()
+    forged = note.Note(text, (create.SignerKey(text.split("\n", 1)[0], root.private).sign(text),)).encoded()
+    (mirror(site) / "999999").write_bytes(forged)
+    before = signed(site).size
+    change(site, "two")
+    site.wait_alert("ledger-inconsistent")
+    until(lambda: signed(site).size > before, "signing goes on")
+    assert (mirror(site) / "999999").read_bytes() == forged
+    (mirror(site) / "999999").unlink()
+    change(site, "three")
+    site.wait_cleared("ledger-inconsistent")
+
+
+def test_a_witness_that_does_not_answer_is_an_alert_after_its_time(site: FaultSite) -> None:
+    vkey = note.VerifierKey("witness.example/w1", create.private.generate("w").verifier.public, note.COSIGNATURE)
+    site.file_tail = (
+        '[ledger]\ncheckpoint = "500ms"\nanchor_age = "1s"\n[[ledger.witness]]\nname = "archive"\n'
+        f'url = "http://127.0.0.1:9/add"\nkey = "{vkey.encoded()}"\n'
+    )
+    site.ready()
+    site.start()
+    change(site, "one")
+    alert = until(lambda: site.alert("anchor-overdue", target="archive"), "the alert")
+    assert alert.detail["kind"] == "witness"
+    (shown,) = [one for one in site.status()["ledger"]["anchors"] if one["kind"] == "witness"]
+    assert (shown["at"], shown["overdue"]) == (None, True)
+    change(site, "two")  # it holds up nothing
