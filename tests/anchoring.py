@@ -21,6 +21,8 @@ class Ledger:
     def __init__(self, path: Path, origin: str = "ward.example/records", signer: SignerKey | None = None) -> None:
         self.path = path
         self.signer = signer or SignerKey(origin, Ed25519PrivateKey.generate())
+        if signer is None and path.exists():  # that of the shared configuration, which has another name and key
+            shutil.rmtree(path)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             root = SignerKey(root_name(origin), Ed25519PrivateKey.generate())

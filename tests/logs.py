@@ -161,7 +161,7 @@ def content(folder: Path) -> dict[str, bytes]:
     """Every file that the format protects."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = ((path.relative_to(folder).as_posix(), path) for path in paths)
-    return {name: path.read_bytes() for name, path in names if not name.startswith(("wal/", "lock"))}
+    return {name: path.read_bytes() for name, path in names if not name.startswith(("wal/", "lock", "SPEC/"))}
 
 
 def put(folder: Path, files: Mapping[str, bytes | None]) -> None:

@@ -204,6 +204,14 @@ class Site:
         """The state database, read only. Close it."""
         return Store(self.state / "state.db", read_only=True)
 
+    def owes_ledger(self) -> bool:
+        """Whether something is not on record yet."""
+        store = self.store()
+        try:
+            return store.owes_ledger()
+        finally:
+            store.close()
+
     def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What is on record, signed or not, in order; of one type, or of any."""
         reader = Reader(self.state / "ledger")
@@ -263,6 +271,8 @@ class Site:
     def assert_hashes_true(self, vault: str = "records", target: str = "offsite") -> int:
         """Every version that was recorded with a snapshot at this target is in it, with that hash, and in the ledger,
         which holds. Returns how many."""
+        if self.daemon is not None:
+            until(lambda: not self.owes_ledger(), "everything is on record")
         verify(self.state / "ledger")
         store = self.store()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,8 +18,13 @@ from tests.mounting import needs_mounts
 from tests.site import Site, until
 from vaultd import manifest
 from vaultd.config import load
-from vaultd.ledger import create, entry
+from vaultd.daemon.assembly import assemble
+from vaultd.ledger import create, entry, private
 from vaultd.ledger.entry import path_of
+from vaultd.ledger.events import TargetTrusted
+from vaultd.ledger.log import Log
+from vaultd.ledger.verify import verify
+from vaultd.protect.ledgercopy import bring_up_to_date
 
 
 @pytest.fixture
@@ -141,8 +147,13 @@ def test_stopping_signs_everything(site: FaultSite) -> None:
     assert (site.state / "ledger/checkpoints" / str(size)).exists()
 
 
-@pytest.mark.parametrize("fault", ["missing", "key-missing", "key-mode", "key-other", "other-host", "damaged", "older"])
-def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: FaultSite, fault: str) -> None:
+FAULTS = ["missing", "key-missing", "key-mode", "key-other", "other-host", "damaged", "older", "newer", "busy"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_without_its_ledger_protection_goes_on_and_is_recorded_later(
+    site: FaultSite, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The fault stands before the daemon starts; what happens meanwhile is on record once it is mended."""
     vault = site.add_vault()
     fill(vault, 5)
@@ -168,6 +179,13 @@ def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: Fault
         shutil.rmtree(folder)
         key.unlink()
         create.make(folder, key, "another")
+    elif fault == "newer":
+        shutil.rmtree(folder)
+        monkeypatch.setattr(entry, "VERSION", 2)
+        create.make(folder, key, "ward")
+        monkeypatch.undo()
+    elif fault == "busy":
+        held = Log(folder, private.read(key, verify(folder).origin))
     elif fault == "damaged":
         (folder / "tile/entries/000.p").rename(folder / "tile/entries/gone")
     else:
@@ -178,11 +196,15 @@ def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: Fault
     site.start()
     site.wait_protected()
     code = {"missing": "ledger-missing", "older": "ledger-stopped"}.get(fault, "ledger")
-    site.wait_alert(code, target="")
+    alert = site.wait_alert(code, target="")
+    assert fault != "newer" or "version 2" in str(alert.detail["error"])
+    assert fault != "busy" or "another process" in str(alert.detail["error"])
     assert code in {one["code"] for one in site.status()["alerts"]}
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
     assert after == before
     site.stop()
+    if fault == "busy":
+        held.close()
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(kept, folder)
     key.unlink(missing_ok=True)
@@ -191,7 +213,7 @@ def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: Fault
     size = len(all_entries(folder))
     site.start()
     site.wait_cleared(code, target="")
-    until(lambda: not _owed(site), "everything is on record")
+    until(lambda: not site.owes_ledger(), "everything is on record")
     site.stop()
     late = [one for one in site.entries() if one["seq"] >= size]
     assert [path_of(one) for one in late if one["type"] == "version"] == [b"meanwhile"]
@@ -200,12 +222,40 @@ def test_without_its_ledger_protection_goes_on_and_is_recorded_later(site: Fault
     site.assert_hashes_true()
 
 
-def _owed(site: Site) -> bool:
-    store = site.store()
+@needs_mounts
+def test_a_ledger_on_a_disk_that_was_mounted_read_only(site: FaultSite) -> None:
+    vault = site.add_vault()
+    fill(vault, 5)
+    folder = site.prepare().ledger_folder
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
     try:
-        return store.owes_ledger()
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        site.start()
+        site.wait_protected()
+        site.wait_alert("ledger", target="")
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        site.stop()
     finally:
-        store.close()
+        subprocess.run(["umount", folder], check=True)
+    site.start()
+    site.wait_cleared("ledger", target="")
+    site.assert_hashes_true()
+
+
+def test_an_event_too_large_for_an_entry_names_a_file_that_has_it(site: FaultSite) -> None:
+    site.add_vault()
+    config = site.prepare()
+    with assemble(config, lambda _progress: None) as assembly:
+        for length in (1000, 70_000):
+            assembly.context.custody.note(TargetTrusted("offsite", ["SHA256:x"] * (length // 10), "somebody \udcff"))
+    small, large = site.entries()[-2:]
+    assert (small["type"], large["type"]) == ("target-trusted", "document")
+    assert small["who"] == "somebody \\udcff"
+    kept = (site.state / "documents" / f"{large['digest']}.json").read_bytes()
+    assert (len(kept), hashlib.sha256(kept).hexdigest()) == (large["size"], large["digest"])
+    assert len(json.loads(kept)["fingerprints"]) == 7000
+    verify(site.state / "ledger")
 
 
 def test_a_ledger_that_fails_in_the_middle_is_taken_up_again(site: FaultSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,11 +274,11 @@ def test_a_ledger_that_fails_in_the_middle_is_taken_up_again(site: FaultSite, mo
     monkeypatch.setattr(create.Log, "append", fails)
     (outcome,) = site.backup(full=True)
     assert outcome.error is None
-    assert _owed(site)
+    assert site.owes_ledger()
     assert "ledger" in site.alerts()
     monkeypatch.undo()
     site.backup()
-    assert not _owed(site)
+    assert not site.owes_ledger()
     assert "ledger" not in site.alerts()
     paths = [path_of(one) for one in site.entries("version")]
     assert len(paths) == len(set(paths)) == 30
@@ -245,7 +295,7 @@ def test_a_full_disk_of_the_ledger_holds_up_nothing(site: FaultSite) -> None:
     kept = site.folder / "kept"
     folder.rename(kept)
     folder.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=768k,mode=700", "tmpfs", folder], check=True)
     try:
         shutil.copytree(kept, folder, dirs_exist_ok=True)
         filler = folder / "wal" / "filler"
@@ -259,7 +309,7 @@ def test_a_full_disk_of_the_ledger_holds_up_nothing(site: FaultSite) -> None:
         site.wait_alert("ledger", target="")
         filler.unlink()
         site.wait_cleared("ledger", target="")
-        until(lambda: not _owed(site), "everything is on record")
+        until(lambda: not site.owes_ledger(), "everything is on record")
         site.stop()
         site.assert_hashes_true()
         assert [entry.decode(one)["seq"] for one in all_entries(folder)] == list(range(len(all_entries(folder))))
@@ -290,3 +340,24 @@ def test_what_a_crash_takes_from_the_state_is_in_the_ledger_and_runs_again(site:
     assert again[1]["sha256"] == again[2]["sha256"]
     assert load(site.file).ledger_folder.exists()
     site.assert_hashes_true()
+
+
+def test_the_copy_of_the_state_has_a_ledger_that_holds(site: FaultSite) -> None:
+    """What is off-site under the name vaultd-state is enough to go on with the ledger, but for the key."""
+    vault = site.add_vault()
+    fill(vault, 300)
+    site.prepare()
+    site.start()
+    site.wait_quiet()
+    copy = site.state / "copy" / "ledger"
+    verify(copy)
+    fill(vault, 310)
+    site.wait_protected()
+    site.stop()
+    bring_up_to_date(site.state / "ledger", copy)
+    report = verify(copy)
+    assert report.size == verify(site.state / "ledger").size
+    assert not (copy / "lock").exists()
+    assert not list(copy.parent.rglob("*.key"))
+    held = json.loads(site.restic("snapshots", "--json", "--tag", "vault=vaultd-state"))[-1]
+    assert b"/copy/ledger/checkpoint" in site.restic("ls", held["id"])

@@ -617,7 +617,7 @@ def test_what_a_crash_leaves_over_belongs_there(made: Made) -> None:
         "wal/7.a-new",
     ):
         (made.folder / name).write_bytes(b"half")
-    (made.folder / "SPEC").mkdir()
+    (made.folder / "SPEC").mkdir(exist_ok=True)
     (made.folder / "tile/2").mkdir()
     assert verify(made.folder).size == 300
 

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import vaultd
-from vaultd import manifest, places
+from vaultd import files, manifest, places
 from vaultd.config.model import Config
 from vaultd.errors import LedgerError, LedgerStoppedError, VaultdError
 from vaultd.i18n import _
-from vaultd.ledger import entry, private, reading
+from vaultd.ledger import canonical, entry, private, reading
 from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.create import finish_rotation
 from vaultd.ledger.events import (
@@ -31,6 +31,7 @@ from vaultd.ledger.events import (
     Body,
     ConfigurationLoaded,
     DaemonState,
+    DocumentKept,
     FileVersion,
     Given,
     RunEnded,
@@ -45,6 +46,10 @@ from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
 log = logging.getLogger(__name__)
 
 CHUNK = 10_000
+DOCUMENTS = "documents"
+LARGEST_EVENT = 60_000
+"""Bytes of an event's own fields; the others of its entry fit beside them."""
+
 _CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
 SEAL_AT = 50_000
 """So many entries without a signature are in memory at most: then tiles are made of them."""
@@ -183,6 +188,7 @@ class Custody:
 
     def note(self, body: Body) -> None:
         """Record an event. Where the ledger is out of order it is kept for later."""
+        body = self._fitting(body)
         try:
             if self._log is not None and not self.store.owes_ledger():
                 self._append([body])
@@ -190,6 +196,21 @@ class Custody:
         except LedgerError as error:
             self._failed(error)
         self.store.add_event(body.TYPE, entry.fields_of(body))
+
+    def _fitting(self, body: Body) -> Body:
+        """The event, or where it is too large for an entry one that names a file which has it."""
+        fields = entry.fields_of(body)
+        encoded = canonical.encode(fields)
+        if len(encoded) <= LARGEST_EVENT:
+            return body
+        digest = hashlib.sha256(encoded).digest()
+        folder = self.config.host.state / DOCUMENTS
+        try:
+            files.make_private_directory(folder)
+            files.create_idempotent(folder / f"{digest.hex()}.json", encoded)
+        except OSError as error:
+            log.error("the event %s is on record without its details: %s", body.TYPE, error)
+        return DocumentKept(body.TYPE, digest, len(encoded))
 
     def _append(self, bodies: Sequence[Body]) -> int:
         opened = self._log

@@ -82,11 +82,23 @@ def fields_of(body: Body) -> dict[str, Any]:
             found[name] = value.hex()
         elif name.endswith("_ns") and value is not None:
             found[name] = str(value)
+        elif isinstance(value, str):
+            found[name] = _text(value)
         elif value is not None:
             found[name] = value
     if BASE & found.keys():
         raise ValueError(f"{body.TYPE}: a field of all entries cannot be its own")
     return found
+
+
+def _text(value: str) -> str:
+    """A text that JSON can carry: of one that is not UTF-8 (what a server has said, a file's name) the bytes are
+    shown."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _version(body: FileVersion, origin: str, seq: int, t: str, salt: str) -> bytes:

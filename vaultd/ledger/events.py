@@ -175,6 +175,16 @@ class CheckpointKept(Body):
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentKept(Body):
+    """An event too large for an entry: its fields are the JSON file ``documents/<digest>.json`` in the state folder."""
+
+    TYPE: ClassVar[str] = "document"
+    of: str
+    digest: bytes
+    size: int
+
+
 @dataclass(frozen=True)
 class Given(Body):
     """An entry's type and fields as they are: what was kept until the ledger was in order again. ``at`` is then among
@@ -188,7 +198,7 @@ TYPES: dict[str, type[Body]] = {
     kind.TYPE: kind
     for kind in (
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, ConfigurationLoaded, TargetTrusted, HostKeyRefused,
-        DaemonState, AlertChanged, KeyRotated, CheckpointKept,
+        DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

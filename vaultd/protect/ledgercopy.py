@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from vaultd import files
 
 LEFT_OUT = frozenset({"lock"})
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+"""Another file system, or one that cannot link: then it is copied."""
+
 CHANGING = frozenset({"checkpoint", "wal"})
 """Replaced or appended to: a link would be of another file tomorrow, or of one that grows."""
 
@@ -37,11 +41,20 @@ def _copied(source: Path, to: Path) -> None:
             files.create_exclusive(to / name, (source / name).read_bytes())
 
 
+def _link(source: Path, to: Path) -> None:
+    try:
+        os.link(source, to)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        files.create_exclusive(to, source.read_bytes())
+
+
 def _linked(source: Path, to: Path) -> None:
     if not source.is_dir():
         if not to.exists():
             with contextlib.suppress(FileNotFoundError):  # a partial tile that has just become a full one
-                os.link(source, to)
+                _link(source, to)
         return
     to.mkdir(mode=0o700, exist_ok=True)
     try:

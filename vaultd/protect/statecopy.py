@@ -12,6 +12,7 @@ import time
 from functools import partial
 
 from vaultd import files
+from vaultd.custody import DOCUMENTS
 from vaultd.errors import StateError
 from vaultd.model import SnapshotKind
 from vaultd.protect.ledgercopy import bring_up_to_date
@@ -55,6 +56,8 @@ class StateCopy:
         files.replace(folder / "vaultd.toml", await asyncio.to_thread(config.file.read_bytes))
         if config.ledger_folder.is_dir():
             await asyncio.to_thread(bring_up_to_date, config.ledger_folder, folder / "ledger")
+        if (config.host.state / DOCUMENTS).is_dir():
+            await asyncio.to_thread(bring_up_to_date, config.host.state / DOCUMENTS, folder / DOCUMENTS)
         run = new_change_set(store.next_order())
         root = os.fsencode(folder)
         store.begin_run(run, self._target.id, store.vault_id(STATE_VAULT), SnapshotKind.FULL)
