@@ -73,6 +73,8 @@ def bodies() -> list[Body]:
         events.AlertChanged("target-unreachable", "raised", target="bunker"),
         events.AlertChanged("target-unreachable", "acknowledged", target="bunker", who="ana (uid 1000)"),
         events.AlertChanged("target-unreachable", "cleared", target="bunker"),
+        events.DocumentKept("restore", digest, 70_000),
+        events.Given("alert", {"code": "ledger", "state": "raised", "at": "2026-09-21T14:13:20.000000Z"}),
         events.DaemonState("stopped", "vaultd 0.1.0", 4711, "2f7b0a4c-0000-4000-8000-000000000001"),
     ]  # fmt: skip
 
