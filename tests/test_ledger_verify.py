@@ -132,6 +132,24 @@ def test_one_write_ahead_file_is_enough(made: Made, damaged: str) -> None:
     assert verify(made.folder).unsigned == 10
 
 
+def test_a_frame_is_read_from_the_copy_that_has_it_whole(made: Made) -> None:
+    writer = made.open()
+    logs.fill(writer, 310)
+    writer.close()
+
+    def spoil(copy: str, index: int) -> None:
+        path = made.folder / "wal" / f"300.{copy}"
+        content = bytearray(path.read_bytes())
+        content[content.index(b'"seq":%d' % index)] ^= 1
+        path.write_bytes(content)
+
+    spoil("a", 303)
+    spoil("b", 306)
+    assert verify(made.folder).unsigned == 10
+    spoil("b", 303)
+    assert verify(made.folder).unsigned == 3
+
+
 def steps(made: Made) -> dict[str, list[Report]]:
     """What the verifier says at each step of a writer: where it is killed, that is what is there."""
     said = dict[str, list[Report]]()
@@ -349,6 +367,21 @@ def test_a_writer_in_another_thread_is_no_fault(made: Made) -> None:
     assert sizes == sorted(sizes)
     assert {300, *sealed}.issuperset(sizes)
     assert verify(made.folder).size == sealed[-1] == 300 + 30 * 37
+
+
+def test_entries_that_hold_are_not_changed_meanwhile(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer fills a bundle that was read while it was partial, and somebody changes an entry of it."""
+
+    def meanwhile(*_args: object) -> int:
+        made.seal(512)
+        entries = made.entries()
+        entries[290] = changed(entries[290], salt="00" * 16)
+        files = logs.tiles(entries, (512,))
+        logs.put(made.folder, {name: files[name] for name in ("tile/entries/001", "tile/0/001")})
+        raise Finding(Code.UNSIGNED)
+
+    monkeypatch.setattr("vaultd.ledger.verify.rest.check", meanwhile)
+    assert found(made) == (Code.BUNDLE, "tile/entries/001", None)
 
 
 # Checkpoints from elsewhere
@@ -622,15 +655,27 @@ def test_what_a_crash_leaves_over_belongs_there(made: Made) -> None:
     assert verify(made.folder).size == 300
 
 
-def test_too_many_names_are_not_all_read(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultd.ledger.verify.there.MOST", 20)
+@pytest.mark.parametrize("name", [".checkpoint", "checkpoints/.310", "keys/.2"])
+def test_a_crash_leaves_no_folder_over(made: Made, name: str) -> None:
+    (made.folder / f"{name}.0123456789ab").mkdir()
+    assert finding(made).code == (Code.NOT_A_FILE if "/" in name else Code.EXTRA)
+
+
+def test_too_many_tiles_beyond_the_log_are_not_all_kept_in_mind(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vaultd.ledger.verify.rest.MOST_BEYOND", 3)
     (made.folder / "tile/7").mkdir()
     for number in range(4):
+        assert number < 1 or finding(made).code == Code.UNSIGNED
         (made.folder / f"tile/7/00{number}").touch()
-    assert finding(made).code == Code.EXTRA
-    for number in range(100, 117):
-        (made.folder / f"tile/7/{number}").touch()
+    assert found(made) == (Code.EXTRA, "tile/7/003", None)
+
+
+def test_too_many_names_are_not_all_kept_in_mind(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaultd.ledger.verify.there.MOST", 20)
+    (made.folder / "tile/7").mkdir()
+    for number in range(21):
+        assert number < 1 or finding(made).code == Code.UNSIGNED
+        (made.folder / f"tile/7/{number:03}").touch()
     assert finding(made).code == Code.EXTRA
 
 
@@ -745,6 +790,16 @@ def test_what_is_no_plain_file_is_not_read(made: Made, name: str, kind: Callable
     assert one.file == name
     named_otherwise = kind is as_folder and name in ("wal/300.a", "tile/entries/000", "tile/0/000")
     assert one.code == (Code.EXTRA if named_otherwise else Code.NOT_A_FILE)
+
+
+@pytest.mark.parametrize("kind", [as_link, as_folder, as_pipe, as_socket, as_device])
+def test_what_takes_the_place_of_a_file_after_all_names_were_looked_at_is_not_read_either(
+    made: Made, kind: Callable[[Path], None]
+) -> None:
+    kind(made.folder / "checkpoint")
+    with pytest.raises(Finding) as caught:
+        reading.Reader(made.folder).find("checkpoint", 1000)
+    assert (caught.value.code, caught.value.file) == (Code.NOT_A_FILE, "checkpoint")
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "keys", "tile", "wal", "tile/0", "tile/0/001.p"])
