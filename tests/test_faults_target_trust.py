@@ -135,7 +135,7 @@ def test_a_repository_with_snapshots_of_another_host_is_refused(site: FaultSite)
     theirs = {snapshot["id"] for snapshot in site.snapshots()}
     shutil.rmtree(site.state)
     site.host["name"] = "ward"
-    site.write()
+    site.ready()
     answer = site.cli("backup")
     assert (answer.code, answer.error["code"]) == (1, "repository-foreign")
     assert "icu" in answer.error["why"]

@@ -21,6 +21,7 @@ from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.events import TYPES, CheckpointKept, FileVersion
 from vaultd.ledger.folder import LogFolder
 from vaultd.ledger.log import Log
+from vaultd.ledger.verify import verify
 
 
 def signed(folder: Path) -> Checkpoint:
@@ -363,7 +364,9 @@ def test_rotation_hands_over_and_erases_the_old_key(tmp_path: Path) -> None:
     epoch = create.rotate(made.folder, made.key_file, made.root, "uid 0")
     keys = epochs.read(made.folder)
     assert keys.newest == epoch
-    assert epoch.first == signed(made.folder).size + 1
+    assert epoch.first == signed(made.folder).size
+    assert entry.decode(all_entries(made.folder)[epoch.first - 1])["key"] == epoch.key.encoded()
+    assert verify(made.folder, root=made.root.verifier).epochs == 2
     new = private.read(made.key_file, ORIGIN)
     assert new.verifier == epoch.key != made.signer.verifier
     assert not made.key_file.with_name("ledger.key.next").exists()
@@ -402,6 +405,8 @@ def test_a_rotation_cut_short_is_finished(tmp_path: Path, monkeypatch: pytest.Mo
     assert private.read(made.key_file, ORIGIN).verifier == made.signer.verifier
     keys = finish(made.folder, made.key_file)
     assert private.read(made.key_file, ORIGIN).verifier == keys.newest.key
+    Log(made.folder, private.read(made.key_file, ORIGIN)).close()
+    verify(made.folder)
 
 
 def test_a_continued_log_names_the_one_before(tmp_path: Path) -> None:

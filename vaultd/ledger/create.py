@@ -71,13 +71,18 @@ def rotate(folder: Path, key_file: Path, root: SignerKey, who: str) -> epochs.Ep
     new = private.write_new(waiting, keys.origin)
     log = Log(folder, old)
     try:
-        log.append([KeyRotated(keys.newest.number + 1, new.verifier.encoded(), who)])
         log.seal()
-        epoch = epochs.Epoch(keys.newest.number + 1, log.signed.size + 1, new.verifier)
+        index = log.append([KeyRotated(keys.newest.number + 1, new.verifier.encoded(), who)])
+        epoch = epochs.Epoch(keys.newest.number + 1, index + 1, new.verifier)
         files.create_exclusive(folder / "keys" / str(epoch.number), epochs.certify(epoch, root, old))
     finally:
         log.close()
     finish_rotation(folder, key_file)
+    log = Log(folder, new)
+    try:
+        log.seal()
+    finally:
+        log.close()
     return epoch
 
 
