@@ -21,7 +21,7 @@ from vaultd.config import load
 from vaultd.daemon.assembly import assemble
 from vaultd.ledger import create, entry, private
 from vaultd.ledger.entry import path_of
-from vaultd.ledger.events import TargetTrusted
+from vaultd.ledger.events import AlertChanged, Body, FileVersion, TargetTrusted
 from vaultd.ledger.log import Log
 from vaultd.ledger.verify import verify
 from vaultd.protect.ledgercopy import bring_up_to_date
@@ -317,6 +317,35 @@ def test_a_full_disk_of_the_ledger_holds_up_nothing(site: FaultSite) -> None:
         if site.daemon is not None:
             site.kill()
         subprocess.run(["umount", folder], check=True)
+
+
+def test_other_events_may_come_between_the_versions_of_a_snapshot(
+    site: FaultSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large snapshot goes on record in parts: each version knows its own place all the same."""
+    fill(site.add_vault())
+    site.prepare()
+    monkeypatch.setattr("vaultd.custody.writer.CHUNK", 7)
+    written = create.Log.append
+
+    def append(self: create.Log, bodies: list[Body]) -> int:
+        first = written(self, bodies)
+        if bodies and isinstance(bodies[0], FileVersion):
+            written(self, [AlertChanged("overdue", "raised")])
+        return first
+
+    monkeypatch.setattr(create.Log, "append", append)
+    site.backup(full=True)
+    assert not site.owes_ledger()
+    entries = site.entries()
+    assert len([one for one in entries if one.get("code") == "overdue"]) == 5
+    store = site.store()
+    for number in range(30):
+        found = store.latest_version(store.vault_id("records"), b"file %d" % number)
+        assert found is not None
+        assert path_of(entries[found[0]]) == b"file %d" % number
+    store.close()
+    site.assert_hashes_true()
 
 
 def test_what_a_crash_takes_from_the_state_is_in_the_ledger_and_runs_again(site: FaultSite) -> None:

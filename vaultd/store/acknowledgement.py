@@ -36,9 +36,9 @@ class NewVersion(NamedTuple):
     sm3: bytes | None = None
 
 
-Put = Callable[[sqlite3.Connection, Sequence[NewVersion]], int | None]
-"""Puts the versions of a snapshot, and the snapshot itself after them, into the ledger: the place of the first version
-there. None: they are noted as owed to it, in the same transaction."""
+Put = Callable[[sqlite3.Connection, Sequence[NewVersion]], Sequence[int] | None]
+"""Puts the versions of a snapshot, and the snapshot itself after them, into the ledger: their places there. None: they
+are noted as owed to it, in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:
     away; an express one only makes their content safe.
     """
     versions, bindings = _new_versions(db, done)
-    entry = put(db, versions)
-    _record_versions(db, done, versions, bindings, entry)
+    entries = put(db, versions)
+    _record_versions(db, done, versions, bindings, entries)
     cursor = db.execute(
         "INSERT INTO snapshot(change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to,"
         " exceptions, dump, digest, entry)"
@@ -98,7 +98,7 @@ def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:
         (
             done.change_set, done.snapshot, done.target, done.vault, done.kind.value, done.time, time.time_ns(),
             done.files, done.total, len(done.retry) + len(done.in_motion), done.dump, done.digest,
-            None if entry is None else entry + len(versions),
+            None if entries is None else entries[-1],
         ),
     )  # fmt: skip
     paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]
@@ -146,14 +146,14 @@ def _new_versions(db: sqlite3.Connection, done: Acknowledgement) -> tuple[list[N
 
 def _record_versions(
     db: sqlite3.Connection, done: Acknowledgement, versions: Sequence[NewVersion], bound: Sequence[Bound],
-    entry: int | None,
+    entries: Sequence[int] | None,
 ) -> None:  # fmt: skip
     now, first = time.time_ns(), 1 + int(db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
     db.executemany(
         "INSERT INTO version(number, vault, path, state, size, mtime, sha256, sm3, change_set, recorded, entry)"
         " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
         (
-            (first + at, done.vault, *one, done.change_set, now, None if entry is None else entry + at)
+            (first + at, done.vault, *one, done.change_set, now, None if entries is None else entries[at])
             for at, one in enumerate(versions)
         ),
     )

@@ -11,19 +11,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import vaultd
-from vaultd import files, manifest, places
 from vaultd.config.model import Config
+from vaultd.custody import forms, owed
+from vaultd.custody.leaving import caller
 from vaultd.errors import LedgerError, LedgerStoppedError, VaultdError
 from vaultd.i18n import _
-from vaultd.ledger import canonical, entry, private, reading
+from vaultd.ledger import entry, private, reading
 from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.create import finish_rotation
 from vaultd.ledger.events import (
@@ -31,14 +31,10 @@ from vaultd.ledger.events import (
     Body,
     ConfigurationLoaded,
     DaemonState,
-    DocumentKept,
-    FileVersion,
-    Given,
     RunEnded,
     SnapshotMade,
 )
 from vaultd.ledger.log import Log
-from vaultd.model import SnapshotKind
 from vaultd.names import display
 from vaultd.restic.proc import boot_id
 from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
@@ -46,12 +42,7 @@ from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
 log = logging.getLogger(__name__)
 
 CHUNK = 10_000
-DOCUMENTS = "documents"
-LARGEST_EVENT = 60_000
-"""Bytes of an event's own fields; the others of its entry fit beside them."""
-
-_CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
-SEAL_AT = 50_000
+SEAL_AT = 100_000
 """So many entries without a signature are in memory at most: then tiles are made of them."""
 
 RETRY_SECONDS = 30.0
@@ -133,62 +124,36 @@ class Custody:
         with self._mutex:
             if self._log is not None and self.store.owes_ledger():
                 self._catch_up()
-            manifest_to, digest = self._manifest(done)
+            manifest_to = None if self._log is None else self._log.size
+            snapshot = forms.snapshot(self.store, done, manifest_to)
 
-            def put(db: sqlite3.Connection, versions: Sequence[NewVersion]) -> int | None:
-                snapshot = self._snapshot(done, len(versions), manifest_to, digest)
+            def put(db: sqlite3.Connection, versions: Sequence[NewVersion]) -> Sequence[int] | None:
+                made = replace(snapshot, versions=len(versions))
                 if self._log is not None and not self.store.owes_ledger():
                     try:
-                        return self._append_all(done, versions, snapshot)
+                        return self._append_all(versions, made)
                     except LedgerError as error:
                         self._failed(error)
-                self.store.add_event(snapshot.TYPE, entry.fields_of(snapshot))
+                self.store.add_event(made.TYPE, entry.fields_of(made))
                 return None
 
             return self.store.acknowledge(done, put)
 
-    def _append_all(self, done: Acknowledgement, versions: Sequence[NewVersion], snapshot: SnapshotMade) -> int:
-        vault, first = snapshot.vault, None
+    def _append_all(self, versions: Sequence[NewVersion], snapshot: SnapshotMade) -> list[int]:
+        """The places of the versions, and of the snapshot after them. Other events may come in between."""
+        places = list[int]()
         for at in range(0, max(len(versions), 1), CHUNK):
-            bodies: list[Body] = [_body(vault, done.change_set, one) for one in versions[at : at + CHUNK]]
+            part = versions[at : at + CHUNK]
+            bodies: list[Body] = [forms.version(snapshot.vault, snapshot.change_set, one) for one in part]
             if at + CHUNK >= len(versions):
                 bodies.append(snapshot)
-            place = self._append(bodies)
-            first = place if first is None else first
-            if place != first + at:
-                raise LedgerError(_("the ledger was not written to in one piece"))
-        return 0 if first is None else first
-
-    def _manifest(self, done: Acknowledgement) -> tuple[int | None, bytes | None]:
-        """Where the versions end that a manifest is of, and its digest; None where the ledger is out of order."""
-        if self._log is None or done.kind is SnapshotKind.DUMP:
-            return None, None
-        size = self._log.size
-        changes: dict[bytes, bytes | None] = {one.path: one.sha256 for one in done.bound if one.sha256 is not None}
-        changes.update({one.path: one.sha256 for one in done.in_motion})
-        if done.kind is SnapshotKind.EXPRESS:
-            return size, manifest.digest(manifest.changed((), changes))
-        changes.update(dict.fromkeys(done.deleted))
-        return size, manifest.digest(manifest.changed(self.store.recorded_hashes(done.vault), changes))
-
-    def _snapshot(
-        self, done: Acknowledgement, versions: int, manifest_to: int | None, digest: bytes | None
-    ) -> SnapshotMade:
-        target = self.store.target_names([done.target])[0]
-        unread = sum(one.problem == "unread" for one in done.retry)
-        moving = len(done.in_motion)
-        counts = {"unread": unread, "in_motion": moving, "retry": len(done.retry) - unread - moving}
-        exceptions = {key: count for key, count in counts.items() if count}
-        return SnapshotMade(
-            self.store.vault_names()[done.vault], target, done.kind.value, done.change_set, done.snapshot,
-            str(done.time), done.files, done.total, versions, exceptions,
-            self.store.target_repository(target), digest, manifest_to if done.kind is SnapshotKind.FULL else None,
-            done.dump, done.digest,
-        )  # fmt: skip
+            first = self._append(bodies)
+            places += range(first, first + len(bodies))
+        return places
 
     def note(self, body: Body) -> None:
         """Record an event. Where the ledger is out of order it is kept for later."""
-        body = self._fitting(body)
+        body = forms.fitting(self.config.host.state, body)
         try:
             if self._log is not None and not self.store.owes_ledger():
                 self._append([body])
@@ -197,20 +162,12 @@ class Custody:
             self._failed(error)
         self.store.add_event(body.TYPE, entry.fields_of(body))
 
-    def _fitting(self, body: Body) -> Body:
-        """The event, or where it is too large for an entry one that names a file which has it."""
-        fields = entry.fields_of(body)
-        encoded = canonical.encode(fields)
-        if len(encoded) <= LARGEST_EVENT:
-            return body
-        digest = hashlib.sha256(encoded).digest()
-        folder = self.config.host.state / DOCUMENTS
+    def _catch_up(self) -> None:
+        """Put on record what the state database has for the ledger."""
         try:
-            files.make_private_directory(folder)
-            files.create_idempotent(folder / f"{digest.hex()}.json", encoded)
-        except OSError as error:
-            log.error("the event %s is on record without its details: %s", body.TYPE, error)
-        return DocumentKept(body.TYPE, digest, len(encoded))
+            owed.catch_up(self.store, self._append)
+        except LedgerError as error:
+            self._failed(error)
 
     def _append(self, bodies: Sequence[Body]) -> int:
         opened = self._log
@@ -301,60 +258,6 @@ class Custody:
                     self._log.check(seen)
                 except LedgerStoppedError as error:
                     self._failed(error)
-
-    # what was owed
-
-    def _catch_up(self) -> None:
-        """Put on record what the state database has for the ledger, in the order in which it happened."""
-        try:
-            while events := self.store.events(CHUNK):
-                for event in events:
-                    if event.type == SnapshotMade.TYPE:
-                        self._catch_up_versions(str(event.fields["change_set"]))
-                bodies = [Given(one.type, {**one.fields, "at": entry.time_text(one.at)}) for one in events]
-                with self.store.database.write() as db:
-                    first = self._append(bodies)
-                    for place, event in enumerate(events, first):
-                        self.store.note_recorded(db, event=event, entry=place)
-            self._catch_up_versions(None)
-        except LedgerError as error:
-            self._failed(error)
-
-    def _catch_up_versions(self, change_set: str | None) -> None:
-        while rows := self.store.unrecorded_versions(change_set, CHUNK):
-            bodies = [
-                Given(FileVersion.TYPE, {**entry.fields_of(_body(vault, run, one)), "at": entry.time_text(at)})
-                for _number, vault, run, at, one in rows
-            ]
-            with self.store.database.write() as db:
-                first = self._append(bodies)
-                self.store.note_recorded(db, [(row[0], first + at) for at, row in enumerate(rows)])
-
-
-def leave(state: Path, body: Body) -> bool:
-    """Leave an event for the ledger, for a command that is not the daemon: it goes on record when that runs. False on
-    a machine that has no state, such as one that data is restored on. Raises StateError."""
-    database = places.database(state)
-    if not database.exists():
-        return False
-    store = Store(database)
-    try:
-        store.add_event(body.TYPE, entry.fields_of(body))
-    finally:
-        store.close()
-    return True
-
-
-def caller() -> str:
-    """Who runs this process, as entries have it. Under sudo the name behind it is a claim, no more."""
-    claim = os.environ.get("SUDO_USER", "")
-    return f"uid {os.geteuid()} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {os.geteuid()}"
-
-
-def _body(vault: str, change_set: str, one: NewVersion) -> FileVersion:
-    if one.state == "deleted":
-        return FileVersion(vault, one.path, one.state, change_set)
-    return FileVersion(vault, one.path, one.state, change_set, one.size, one.mtime, one.sha256, one.sm3)
 
 
 def _not_told(_state: str, _code: str, _vault: str, _target: str, _who: str | None) -> None:

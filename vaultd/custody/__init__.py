@@ -1,0 +1,11 @@
+"""The one writer of the ledger.
+
+``writer`` records, signs, and goes on where the ledger cannot; ``forms`` makes entries of what a snapshot settles;
+``owed`` puts on record later what could not be; ``leaving`` is for commands that are not the daemon.
+"""
+
+from vaultd.custody.forms import DOCUMENTS
+from vaultd.custody.leaving import caller, leave
+from vaultd.custody.writer import Custody
+
+__all__ = ["DOCUMENTS", "Custody", "caller", "leave"]
