@@ -200,6 +200,8 @@ def test_without_its_ledger_protection_goes_on_and_is_recorded_later(
     assert fault != "newer" or "version 2" in str(alert.detail["error"])
     assert fault != "busy" or "another process" in str(alert.detail["error"])
     assert code in {one["code"] for one in site.status()["alerts"]}
+    findings = {one["level"] for one in site.cli("doctor", "--offline").json["findings"] if one["subject"] == "ledger"}
+    assert findings == {"fine" if fault in ("busy", "older") else "fault"}
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
     assert after == before
     site.stop()

@@ -61,6 +61,7 @@ def _findings(cli: Cli, offline: bool) -> Iterator[Finding]:
     yield doctor.Finding(doctor.FINE, "configuration", _("the configuration is right"))
     yield from doctor.check_places(config)
     yield from doctor.check_host(config, _folders(config))
+    yield from doctor.check_ledger(config)
     yield _daemon(cli)
     yield from _alerts(cli)
     if not offline:

@@ -1,11 +1,23 @@
 """Everything that would stop vaultd from doing its job, each with its mend. Looks only; changes nothing.
 
-``host`` looks at this machine, ``places`` at files and folders, ``offsite`` at the targets.
+``host`` looks at this machine, ``places`` at files and folders, ``offsite`` at the targets,
+``ledger`` at the record.
 """
 
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
 from vaultd.doctor.host import check_host
+from vaultd.doctor.ledger import check_ledger
 from vaultd.doctor.offsite import check_target, check_targets
 from vaultd.doctor.places import check_places
 
-__all__ = ["ADVICE", "FAULT", "FINE", "Finding", "check_host", "check_places", "check_target", "check_targets"]
+__all__ = [
+    "ADVICE",
+    "FAULT",
+    "FINE",
+    "Finding",
+    "check_host",
+    "check_ledger",
+    "check_places",
+    "check_target",
+    "check_targets",
+]
