@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ _KINDS = {
     stat.S_IFDIR: FOLDER, stat.S_IFLNK: SYMLINK, stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "character device", stat.S_IFBLK: "block device",
 }  # fmt: skip
+_LINE_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
+"""JSON may have them as they are; for many readers they end a line, or do something to a terminal."""
+
 KEPT = frozenset({LINK, FOLDER})
 """Kinds whose paths are in the payload too."""
 
@@ -80,7 +84,8 @@ def _place(stored: str) -> bytes:
 
 
 def _line(path: bytes, kind: str, more: dict[str, Any]) -> str:
-    return json.dumps(path_fields(path) | {"kind": kind} | more, ensure_ascii=False)
+    text = json.dumps(path_fields(path) | {"kind": kind} | more, ensure_ascii=False)
+    return _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _named(field: str, path: bytes) -> dict[str, str]:
