@@ -520,24 +520,29 @@ def crash(kept: Kept, source: Path | None, step: int) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("other", [False, True], ids=["in place", "from another folder"])
-def test_killed_anywhere_it_does_not_look_whole_and_goes_on(tmp_path: Path, other: bool) -> None:
+@pytest.mark.parametrize("how", ["in place", "from another folder", "made before"])
+def test_killed_anywhere_it_looks_whole_only_when_it_is_and_goes_on(tmp_path: Path, how: str) -> None:
     kept = Kept(tmp_path, nasty)
-    source = kept.payload("restored") if other else None
+    source = kept.payload("restored") if how == "from another folder" else None
     if source is None:
         kept.payload()
+    if how == "made before":
+        kept.make()
     steps = crash(kept, source, 10**6)
     assert programs(kept.bag) == ALL
     wanted, noted, there = contents(kept.bag), without_times(kept.bag), tree(kept.bag)
     for step in range(1, steps + 1, 1 if os.environ.get("VAULTD_SOAK") else 5):
-        shutil.rmtree(kept.bag)
-        if source is None:
+        if how != "made before":
+            shutil.rmtree(kept.bag)
+        if how == "in place":
             kept.payload()
         assert not crash(kept, source, step)
-        assert not (kept.bag / "bagit.txt").exists(), step
+        if (kept.bag / "bagit.txt").exists():
+            assert programs(kept.bag) == ALL, step  # it was made before, or only the empty work folder is left
         kept.make(source)
         assert (contents(kept.bag), without_times(kept.bag)) == (wanted, noted), step
         assert tree(kept.bag) == there, step
+        assert (kept.bag / "bagit.txt").exists(), step
     assert programs(kept.bag) == ALL
 
 

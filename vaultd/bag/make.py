@@ -30,6 +30,7 @@ from vaultd.units import local
 
 WORK = ".vaultd-bag"
 DATA = "data"
+_SHOW_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Meter:
         """Another phase, and how much there is to do."""
         self.phase, self.total, self.bytes_total = phase, files_total, bytes_total
         self.done = self.bytes_done = 0
+        self.shown = 0.0
         self.since = time.monotonic()
 
     def add(self, count: int, size: int) -> None:
@@ -78,7 +80,11 @@ class Meter:
     def at(self, done: int, total: int, size: int = 0) -> None:
         """So far it is."""
         self.done, self.total, self.bytes_done = done, total, size
-        seconds = max(time.monotonic() - self.since, 0.001)
+        now = time.monotonic()
+        if now < self.shown + _SHOW_SECONDS:
+            return  # a million files: drawing would take longer than hashing
+        self.shown = now
+        seconds = max(now - self.since, 0.001)
         left = (self.bytes_total - size) * seconds / size if size and self.bytes_total else None
         self.show(
             Progress(self.phase, self.vault, "", "", done, total, size, self.bytes_total, size / seconds, left)
@@ -96,8 +102,7 @@ def make(asked: Asked, on_progress: Callable[[Progress], None]) -> Made:
         bench = Bench(work / "bench")
         try:
             made = _make(asked, work, bench, Meter(asked.vault, on_progress))
-            shutil.rmtree(work)
-            tags.declare(asked.bag)
+            tags.declare(asked.bag, work)
             return made
         finally:
             bench.close()
@@ -165,8 +170,8 @@ def _words(asked: Asked, found: Record) -> tuple[str, str]:
     what = _("bag of vault {vault} as of {moment}").format(vault=asked.vault, moment=moment)
     if found.not_exact:
         return what, ngettext(
-            "that snapshot has {count} path unread, unconfirmed or in motion; another one, with --at, may have none",
-            "that snapshot has {count} paths unread, unconfirmed or in motion; another one, with --at, may have none",
+            "that snapshot has {count} path unread or unconfirmed; another one, with --at, may have none",
+            "that snapshot has {count} paths unread or unconfirmed; another one, with --at, may have none",
             found.not_exact,
         ).format(count=found.not_exact)  # fmt: skip
     return what, _(
@@ -201,7 +206,8 @@ def _check_bag(bag: Path, what: str) -> None:
     known = {DATA, WORK, tags.BAGIT, *tags.TAGS, "lost+found"}
     others = sorted(entry.name for entry in bag.iterdir() if entry.name not in known)
     # A folder "ledger" that we have not made may be the ledger itself: --to of the state folder.
-    if (bag / tags.LEDGER).exists() and not (bag / tags.LEDGER / tags.PROOF).exists():
+    ours = (bag / tags.LEDGER / tags.PROOF).exists() or (bag / WORK / "plan.jsonl").exists()
+    if (bag / tags.LEDGER).exists() and not ours:
         others.append(tags.LEDGER)
     if others:
         raise ConfigError(
@@ -216,7 +222,9 @@ def _check_source(source: Path, bag: Path, what: str) -> None:
     real, there = bytes(source.resolve()), bytes(bag.resolve())
     if payload.inside(real, there) or payload.inside(there, real):
         raise ConfigError(what, _("one of the two folders lies in the other"), _("take a new folder beside it"))
-    if (bag / DATA).exists() and not (bag / WORK / "plan.jsonl").exists():
+    # An interrupted run that had the payload ready goes on with that.
+    tagged = (bag / tags.LEDGER / tags.PROOF).exists() and not (bag / tags.BAGIT).exists()
+    if (bag / DATA).exists() and not tagged and not (bag / WORK / "plan.jsonl").exists():
         raise ConfigError(
             what, _("there is a folder data in it already"),
             _("leave out --from to take that, or take a new folder"),

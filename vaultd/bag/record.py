@@ -50,8 +50,8 @@ class Record:
 
     @property
     def not_exact(self) -> int:
-        """How many paths the snapshot has unread, unconfirmed or in motion."""
-        return sum(self.entry["exceptions"].values())
+        """How many paths the snapshot may have as other than on record. Those in motion were hashed as stored."""
+        return sum(count for name, count in self.entry["exceptions"].items() if name != "in_motion")
 
 
 def load(ledger: Path, vault: str, before: int | None, bench: Bench, tell: OnEntries) -> Record:

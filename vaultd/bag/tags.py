@@ -55,10 +55,15 @@ def write(bag: Path, work: Path, bench: Bench, record: Record, *, sm3: bool) -> 
         _replace(work / name, bag / name)
 
 
-def declare(bag: Path) -> None:
-    """Write bagit.txt: now it is a bag."""
+def declare(bag: Path, work: Path) -> None:
+    """Write bagit.txt: now it is a bag. What else is in the work folder goes before, and the folder itself after."""
+    for path in work.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (work / BAGIT).write_bytes(_DECLARATION)
     files.sync_filesystem(bag)
-    files.replace(bag / BAGIT, _DECLARATION)
+    (work / BAGIT).rename(bag / BAGIT)
+    work.rmdir()
+    files.fsync_directory(bag)
 
 
 def withdraw(bag: Path) -> None:
