@@ -4,11 +4,13 @@
 ``create_idempotent``  accepts an existing file of the same content, refuses another.
 ``create_many``        the same for many files at once, several times as fast.
 ``replace``            puts new content in place of old, atomically.
+``sync_filesystem``    does so for everything that any program has written there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
 from collections.abc import Iterable
@@ -22,6 +24,16 @@ def fsync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Make everything on a folder's file system durable: what is reported as done then survives a power cut."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fspath(path))
     finally:
         os.close(handle)
 

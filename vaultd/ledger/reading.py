@@ -70,6 +70,12 @@ class Reader:
         found: dict[str, Any] = self._guarded(entry.decode, self.raw(index))
         return found
 
+    def in_order(self) -> Iterator[bytes]:
+        """The bytes of all entries, the oldest first; reads a bundle at a time."""
+        for index in range((self.signed.size + WIDTH - 1) // WIDTH):
+            yield from self._guarded(self.folder.bundle, index, self.signed.size)
+        yield from self._tail
+
     def newest_first(self) -> Iterator[dict[str, Any]]:
         """All entries, the newest first; reads a bundle at a time."""
         for one in reversed(self._tail):

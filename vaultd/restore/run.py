@@ -8,7 +8,6 @@ has content) goes through a stage inside that folder and is merged by renames: r
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
@@ -245,12 +244,12 @@ class Restore:
             if not os.path.lexists(join(bytes(self.to), path)):
                 self.result.missing.append(path)
         root = work.root
-        _sync(self.to)
+        files.sync_filesystem(self.to)
         work.finish()
         if root is not None:
             for text in metadata.write(bytes(self.to), root):
                 self._problems["."] = Problem(".", text)
-        _sync(self.to)
+        files.sync_filesystem(self.to)
         self.result.outcome = Outcome.PARTIAL if self._problems or self.result.missing else Outcome.DONE
 
     def _step(self, ran: Ran) -> None:
@@ -265,13 +264,3 @@ def _allocated(folder: bytes) -> int:
     for top, _folders, names in os.walk(folder):
         total += sum(os.lstat(join(top, name)).st_blocks for name in names) * 512
     return total
-
-
-def _sync(folder: Path) -> None:
-    """Make a restored file system durable: a restore that is reported as done survives a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fspath(folder))
-    finally:
-        os.close(handle)
