@@ -88,7 +88,7 @@ def _checkpoints(
         yield Finding.of(subject, error)
         return
     except (OSError, ValueError) as error:
-        yield Finding(FAULT, subject, str(error), _("vaultd ledger verify"))
+        yield Finding(FAULT, subject, str(error), _("`vaultd ledger verify` says what is wrong"))
         return
     if on_probed is not None:
         on_probed(found)
