@@ -223,7 +223,8 @@ def _check_source(source: Path, bag: Path, what: str) -> None:
     if payload.inside(real, there) or payload.inside(there, real):
         raise ConfigError(what, _("one of the two folders lies in the other"), _("take a new folder beside it"))
     # An interrupted run that had the payload ready goes on with that.
-    tagged = (bag / tags.LEDGER / tags.PROOF).exists() and not (bag / tags.BAGIT).exists()
+    unfinished = not (bag / tags.BAGIT).exists() or (bag / WORK).exists()
+    tagged = (bag / tags.LEDGER / tags.PROOF).exists() and unfinished
     if (bag / DATA).exists() and not tagged and not (bag / WORK / "plan.jsonl").exists():
         raise ConfigError(
             what, _("there is a folder data in it already"),
