@@ -7,21 +7,23 @@ with a backslash, and these characters are written with one.
 from __future__ import annotations
 
 import hashlib
+import re
+from binascii import hexlify
 from collections.abc import Iterable, Iterator, Mapping
 
 Row = tuple[bytes, bytes]
 """Path and SHA-256."""
 
-_SPECIAL = (b"\\", b"\n", b"\r")
+_SPECIAL = re.compile(rb"[\\\n\r]")
 _FLUSH = 4096
 
 
 def line(path: bytes, sha256: bytes) -> bytes:
     """One line, with its line feed."""
-    if any(one in path for one in _SPECIAL):
-        path = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-        return b"\\%b  %b\n" % (sha256.hex().encode(), path)
-    return b"%b  %b\n" % (sha256.hex().encode(), path)
+    if _SPECIAL.search(path) is None:
+        return hexlify(sha256) + b"  " + path + b"\n"
+    path = path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return b"\\" + hexlify(sha256) + b"  " + path + b"\n"
 
 
 def digest(rows: Iterable[Row]) -> bytes:

@@ -42,8 +42,9 @@ from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
 log = logging.getLogger(__name__)
 
 CHUNK = 10_000
-SEAL_AT = 100_000
-"""So many entries without a signature are in memory at most: then tiles are made of them."""
+SEAL_AT = 300_000
+"""So many entries without a signature are in memory at most, 120 MB: then tiles are made of them at once. What is less
+waits for the next signature: nobody's acknowledgement waits for a thousand small files to be durable."""
 
 RETRY_SECONDS = 30.0
 CONFIGURATION = "ledger:configuration"
