@@ -343,6 +343,9 @@ def test_a_payload_from_another_folder_is_linked_and_that_folder_stays(tmp_path:
     assert sorted(os.walk(source)) == before
     assert made.renamed == len(REFUSED)
     assert os.path.samefile(source / "plain", kept.bag / "data/plain")
+    for path in kept.bag.rglob("*"):  # the manifests are as secret as the files
+        if (kept.bag / "data") not in (path, *path.parents):
+            assert path.stat().st_mode & 0o077 == 0, path
     there = kept.bag.with_name("in place")
     kept.bag.rename(there)
     kept.payload()
