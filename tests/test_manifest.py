@@ -343,6 +343,9 @@ def test_a_payload_from_another_folder_is_linked_and_that_folder_stays(tmp_path:
     assert sorted(os.walk(source)) == before
     assert made.renamed == len(REFUSED)
     assert os.path.samefile(source / "plain", kept.bag / "data/plain")
+    for path in kept.bag.rglob("*"):  # the manifests are as secret as the files
+        if (kept.bag / "data") not in (path, *path.parents):
+            assert path.stat().st_mode & 0o077 == 0, path
     there = kept.bag.with_name("in place")
     kept.bag.rename(there)
     kept.payload()
@@ -488,6 +491,56 @@ def test_a_snapshot_with_unread_files_says_so(tmp_path: Path) -> None:
     with pytest.raises(PayloadDiffersError) as caught:
         kept.make()
     assert "2 paths unread" in caught.value.hint
+
+
+def test_another_moment_restored_over_a_bag_makes_it_anew(kept: Kept) -> None:
+    """The names of before are kept; what is new gets others."""
+    data = kept.payload()
+    kept.make()
+    (data / "one").write_text("changed")
+    put(data, b"100 %", b"new")
+    sample = kept.bag.with_name("sample")
+    plain(sample)
+    (sample / "one").write_text("changed")
+    put(sample, b"100 %", b"new")
+    kept.record(sample)
+    made = kept.make()
+    assert made.renamed == 2
+    stored = {true_name(one): one["stored"] for one in lines(kept.bag) if one["kind"] == "file"}
+    assert stored == {b"50 %": "data/_x/000001", b"100 %": "data/_x/000002"}
+    assert [true_name(one) for one in lines(kept.bag)] == [b"100 %", b"50 %", b"link"]
+    assert programs(kept.bag) == ALL
+
+
+def test_a_file_that_is_there_twice_is_named(kept: Kept) -> None:
+    data = kept.payload()
+    kept.make()
+    put(data, b"50 %", b"50 %" * 5)
+    with pytest.raises(VaultdError, match="twice"):
+        kept.make()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "[]", "{}", '{"path": "a", "kind": "file"}', '{"path": "a", "kind": "file", "stored": "data/../../etc"}',
+     '{"path": "a", "kind": "file", "stored": "data/_x/x"}', '{"path": 1, "kind": "symlink", "stored": 1}', "\\"],
+)  # fmt: skip
+def test_a_names_jsonl_that_is_not_ours_is_refused(kept: Kept, line: str) -> None:
+    kept.payload()
+    kept.make()
+    with (kept.bag / "names.jsonl").open("a") as stream:
+        stream.write(f"{line}\n")
+    with pytest.raises(VaultdError, match="line 3 is not as vaultd writes it"):
+        kept.make()
+
+
+def test_an_unfinished_restore_is_no_payload(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = kept.payload()
+    work = make.workplace.Workplace(data / ".vaultd-restore-00", {"vault": "records"}, [], False)
+    work.path.mkdir()
+    work.save()
+    with pytest.raises(ConfigError, match="unfinished restore"):
+        kept.make()
 
 
 # interruptions

@@ -62,9 +62,12 @@ def build(bench: Bench, folder: Folder, to: Path, tell: Callable[[int], None]) -
     to.mkdir(mode=0o700)
     for (path,) in bench.db.execute("SELECT path FROM folder WHERE NOT odd ORDER BY path"):
         os.makedirs(join(top, path), exist_ok=True)
+    above = b""
     for path, place, stored, size, mtime in bench.files():
         source, there = folder.at(place), join(top, stored)
-        os.makedirs(os.path.dirname(there), exist_ok=True)
+        if (parent := os.path.dirname(there)) != above:
+            os.makedirs(parent, exist_ok=True)
+            above = parent
         if not _linked(source, there, size, mtime):
             first = _copied(bench, path)
             if first is None or not _linked(join(top, first), there, size, mtime):

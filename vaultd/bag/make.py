@@ -85,7 +85,8 @@ class Meter:
             return  # a million files: drawing would take longer than hashing
         self.shown = now
         seconds = max(now - self.since, 0.001)
-        left = (self.bytes_total - size) * seconds / size if size and self.bytes_total else None
+        # Of the first moments nothing follows.
+        left = (self.bytes_total - size) * seconds / size if size and seconds > 1 and self.bytes_total else None
         self.show(
             Progress(self.phase, self.vault, "", "", done, total, size, self.bytes_total, size / seconds, left)
         )  # fmt: skip

@@ -38,7 +38,8 @@ _FLUSH = 4096
 def write(bag: Path, work: Path, bench: Bench, record: Record, *, sm3: bool) -> None:
     """Write all but bagit.txt, in place of what an earlier run has left."""
     shutil.rmtree(work, ignore_errors=True)
-    (work / LEDGER / "keys").mkdir(mode=0o700, parents=True)
+    for folder in (work, work / LEDGER, work / LEDGER / "keys"):
+        folder.mkdir(mode=0o700)
     _put(work / "manifest-sha256.txt", (b"%b  data/%b\n" % (one[1].hex().encode(), one[0]) for one in bench.tagged()))
     _put(work / "hashdeep.txt", _hashdeep(bench))
     if sm3:
@@ -47,7 +48,7 @@ def write(bag: Path, work: Path, bench: Bench, record: Record, *, sm3: bool) -> 
         _put(work / NAMES, (f"{line}\n".encode() for line in bench.records()))
     _put(work / "bag-info.txt", _info(bench, record))
     _ledger(work / LEDGER, bench, record)
-    (work / BAGIT).write_bytes(_DECLARATION)
+    _put(work / BAGIT, [_DECLARATION])
     _put(work / "tagmanifest-sha256.txt", list(_tagmanifest(work)))
     (work / BAGIT).unlink()
     files.sync_filesystem(work)
@@ -59,7 +60,7 @@ def declare(bag: Path, work: Path) -> None:
     """Write bagit.txt: now it is a bag. What else is in the work folder goes before, and the folder itself after."""
     for path in work.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (work / BAGIT).write_bytes(_DECLARATION)
+    _put(work / BAGIT, [_DECLARATION])
     files.sync_filesystem(bag)
     (work / BAGIT).rename(bag / BAGIT)
     work.rmdir()
