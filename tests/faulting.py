@@ -148,6 +148,7 @@ class FaultSite(Site):
         """Everything is off-site, with true hashes, as restic reads it back; the alerts of the target are over."""
         if self.daemon is not None:
             self.wait_protected(vault, target)
+            until(lambda: not self.owes_ledger(), "everything is on record")
             there = until(lambda: self._good(vault, target), f"protected: {self.at(vault, target)}")
             assert there["state"] == "protected"
             assert self.stop() == 0

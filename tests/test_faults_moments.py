@@ -243,7 +243,8 @@ def test_a_full_disk_of_the_state_is_told_and_when_there_is_room_again_protectio
         ballast.unlink()
         site.wait_caught_up(seconds=150)
         assert "protected" not in states
-        until(lambda: not site.alerts() & {"state", "state-full", "watch-dead"}, "the alerts are over")
+        until(lambda: not site.alerts() & {"state", "state-full", "watch-dead", "ledger"}, "the alerts are over")
+        until(lambda: not site.owes_ledger(), "everything is on record")
         assert_ended_in_order(site)
         site.assert_restorable()
         site.assert_records_true()

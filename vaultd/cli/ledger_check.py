@@ -89,7 +89,8 @@ def _wrong(cli: Cli, where: Path, found: Finding, files: tuple[Path, ...]) -> in
     }  # fmt: skip
     finding["checkpoint"] = None if found.outside is None else str(files[found.outside])
     cli.emit({"version": 1, "ledger": str(where), "holds": False, "finding": finding, "problems": [found.what]})
-    cli.note(f"vaultd: {_('the ledger {folder} does not hold').format(folder=display(where))}: {found.what}")
+    what = _("the ledger {folder} does not hold").format(folder=display(where))
+    cli.note(f"vaultd: {what}: {found.what}")
     cli.note(_("hint: {hint}").format(hint=found.meaning))
     return EXIT_DIFFERENCE
 

@@ -21,7 +21,7 @@ import vaultd
 from vaultd.config.model import Config
 from vaultd.custody import forms, owed
 from vaultd.custody.leaving import caller
-from vaultd.errors import LedgerError, LedgerStoppedError, VaultdError
+from vaultd.errors import LedgerError, LedgerStoppedError, StateError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import entry, private, reading
 from vaultd.ledger.checkpoint import Checkpoint
@@ -197,7 +197,10 @@ class Custody:
         self.note(DaemonState(state, vaultd.__version__, os.getpid(), boot_id()))
 
     def _alert_changed(self, state: str, code: str, vault: str, target: str, who: str | None) -> None:
-        self.note(AlertChanged(code, state, vault or None, target or None, who))
+        try:
+            self.note(AlertChanged(code, state, vault or None, target or None, who))
+        except StateError as error:  # ledger and state are on one full disk: the alert itself must be raised all the same
+            log.error("the alert %s is not on record: %s", code, error)
 
     # signing
 
