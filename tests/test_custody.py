@@ -139,9 +139,11 @@ def test_start_stop_configuration_and_alerts_are_entries(site: FaultSite) -> Non
 
 def test_stopping_signs_everything(site: FaultSite) -> None:
     fill(site.add_vault())
+    site.file_tail = '[ledger]\ncheckpoint = "1s"\n'
     site.prepare()
     site.start()
     site.wait_protected()
+    until(lambda: (site.status()["ledger"]["size"] or 0) > 1, "it has begun to sign")
     site.stop()
     size = len(all_entries(site.state / "ledger"))
     assert (site.state / "ledger/checkpoints" / str(size)).exists()

@@ -199,7 +199,9 @@ class Custody:
     def _alert_changed(self, state: str, code: str, vault: str, target: str, who: str | None) -> None:
         try:
             self.note(AlertChanged(code, state, vault or None, target or None, who))
-        except StateError as error:  # ledger and state are on one full disk: the alert itself must be raised all the same
+        except (
+            StateError
+        ) as error:  # ledger and state are on one full disk: the alert itself must be raised all the same
             log.error("the alert %s is not on record: %s", code, error)
 
     # signing

@@ -23,6 +23,9 @@ from vaultd.ledger.folder import LogFolder
 
 log = logging.getLogger(__name__)
 
+CALM_SECONDS = 15.0
+"""So long after a start the line and the processor belong to what is not protected yet; nothing is signed before."""
+
 LOOK_SECONDS = 30.0
 TICK_SECONDS = 1.0
 FIRST_WAIT = 10.0
@@ -71,6 +74,7 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish until cancelled: each place goes its own pace, at most once in ``[ledger] checkpoint``."""
+        await asyncio.sleep(min(CALM_SECONDS, self.config.ledger.checkpoint))
         await self.look_first()
         async with asyncio.TaskGroup() as group:
             for place in places_of(self.config, self._folder):
