@@ -193,15 +193,22 @@ class Answer:
 
 
 @contextlib.contextmanager
-def fault_site(folder: Path) -> Iterator[FaultSite]:
-    """A site with the target "offsite" and the vault "records" with a few files; taken down whatever happens."""
+def bare_site(folder: Path) -> Iterator[FaultSite]:
+    """A site with the target "offsite" and no vault yet; taken down whatever happens."""
     site = FaultSite(folder)
     try:
         site.add_target()
-        fill(site.add_vault())
         yield site
     finally:
         site.close()
+
+
+@contextlib.contextmanager
+def fault_site(folder: Path) -> Iterator[FaultSite]:
+    """A site with the target "offsite" and the vault "records" with a few files; taken down whatever happens."""
+    with bare_site(folder) as site:
+        fill(site.add_vault())
+        yield site
 
 
 def fill(vault: Path, files: int = 12, size: int = 700) -> None:

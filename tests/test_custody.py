@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulting import FaultSite
+from tests.faulting import FaultSite, bare_site
 from tests.ledgering import all_entries
 from tests.mounting import needs_mounts
 from tests.site import Site, until
@@ -29,12 +29,8 @@ from vaultd.protect.ledgercopy import bring_up_to_date
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[FaultSite]:
-    made = FaultSite(tmp_path)
-    try:
-        made.add_target()
+    with bare_site(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def fill(vault: Path, files: int = 30) -> None:

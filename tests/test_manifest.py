@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.faulting import FaultSite
+from tests.faulting import FaultSite, bare_site
 from tests.ledgering import make_log
 from tests.mounting import needs_mounts
 from vaultd import manifest
@@ -44,12 +44,8 @@ REFUSED = [
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[FaultSite]:
-    made = FaultSite(tmp_path)
-    try:
-        made.add_target()
+    with bare_site(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def put(root: Path, name: bytes, content: bytes) -> None:
