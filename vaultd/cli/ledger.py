@@ -95,6 +95,7 @@ def show_command(
     from itertools import islice
 
     from vaultd.cli.render_ledger import line
+    from vaultd.ledger import canonical
     from vaultd.ledger.entry import time_text
     from vaultd.ledger.query import Query, matching
     from vaultd.ledger.reading import Reader
@@ -108,7 +109,7 @@ def show_command(
     found = list(islice(matching(reader.newest_first(), query), last))[::-1]
     if lines:
         for one in found:
-            cli.print_json(one)
+            click.echo(canonical.encode(one))
         cli.emitted = True
         return EXIT_DONE
     cli.emit({"version": 1, "size": reader.size, "signed": reader.signed.size, "entries": found})
