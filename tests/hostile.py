@@ -310,8 +310,11 @@ def busy_helper(pid: int, program: str, opens: str) -> psutil.Process:
     while time.monotonic() < deadline:
         for child in children_of(pid):
             with contextlib.suppress(OSError, psutil.Error):
+                # The name first: between fork and exec a child has all files of the daemon open, and is no helper yet.
+                if program not in psutil.Process(child).cmdline():
+                    continue
                 links = [os.readlink(f"/proc/{child}/fd/{name}") for name in os.listdir(f"/proc/{child}/fd")]
-                if any(link.endswith(opens) for link in links) and program in psutil.Process(child).cmdline():
+                if any(link.endswith(opens) for link in links):
                     return psutil.Process(child)
         time.sleep(0.002)
     raise AssertionError(f"{program} never had {opens} open")
