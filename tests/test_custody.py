@@ -21,7 +21,7 @@ from vaultd.config import load
 from vaultd.daemon.assembly import assemble
 from vaultd.ledger import create, entry, private
 from vaultd.ledger.entry import path_of
-from vaultd.ledger.events import AlertChanged, Body, FileVersion, TargetTrusted
+from vaultd.ledger.events import AlertChanged, Body, TargetTrusted
 from vaultd.ledger.log import Log
 from vaultd.ledger.verify import verify
 from vaultd.protect.ledgercopy import bring_up_to_date
@@ -319,18 +319,21 @@ def test_a_full_disk_of_the_ledger_holds_up_nothing(site: FaultSite) -> None:
         subprocess.run(["umount", folder], check=True)
 
 
-def test_other_events_may_come_between_the_versions_of_a_snapshot(
+def test_other_events_come_before_and_after_the_versions_of_a_snapshot(
     site: FaultSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large snapshot goes on record in parts: each version knows its own place all the same."""
+    """A large snapshot goes on record as one block, written page by page: each version knows its own place."""
     fill(site.add_vault())
     site.prepare()
-    monkeypatch.setattr("vaultd.custody.writer.CHUNK", 7)
+    monkeypatch.setattr("vaultd.ledger.wal._PAGE", 7)
     written = create.Log.append
 
     def append(self: create.Log, bodies: list[Body]) -> int:
+        many = len(bodies) > 20
+        for _before in range(3 * many):
+            written(self, [AlertChanged("overdue", "raised")])
         first = written(self, bodies)
-        if bodies and isinstance(bodies[0], FileVersion):
+        for _after in range(2 * many):
             written(self, [AlertChanged("overdue", "raised")])
         return first
 

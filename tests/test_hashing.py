@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from vaultd.hashing import IN_THREAD_BYTES, Hashed, hash_files
+from vaultd.hashing import IN_THREAD_BYTES, Hashed, Hasher, hash_files
 from vaultd.priority import HASHING, RESTIC
 
 
@@ -87,3 +87,52 @@ def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
 
     assert asyncio.run(asyncio.wait_for(nice(), 60)) == HASHING
     assert HASHING > RESTIC
+
+
+def disturb(folder: Path) -> list[str]:
+    """Change files in ways that ``lstat`` sees; their names."""
+    (folder / "written").write_bytes(b"other")
+    (folder / "replaced.new").write_bytes(b"content")
+    (folder / "replaced.new").rename(folder / "replaced")
+    (folder / "gone").unlink()
+    (folder / "mode").chmod(0o600)
+    (folder / "moved").rename(folder / "elsewhere")
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("still")
+    return ["written", "replaced", "gone", "mode", "moved", "link"]
+
+
+@pytest.mark.parametrize("total", [0, IN_THREAD_BYTES + 1])
+def test_a_second_look_tells_what_did_not_stay_as_it_was(tmp_path: Path, total: int) -> None:
+    names = ["still", "written", "replaced", "gone", "mode", "moved", "link", "never", "still too"]
+    for name in names:
+        if name != "never":
+            (tmp_path / name).write_bytes(b"content")
+
+    async def go() -> tuple[list[Hashed], list[int] | None, list[int] | None]:
+        async with Hasher([os.fsencode(tmp_path / name) for name in names], total) as hasher:
+            found = await hasher.hashes()
+            before = await hasher.moved()
+            disturb(tmp_path)
+            return found, before, await hasher.moved()
+
+    found, before, moved = asyncio.run(go())
+    assert [one.error for one in found] == [errno.ENOENT if name == "never" else 0 for name in names]
+    assert before is not None and [names[number] for number in before] == ["never"]
+    assert moved is not None and {names[number] for number in moved} == set(names) - {"still", "still too"}
+    assert not psutil.Process().children()
+
+
+def test_nothing_is_known_when_the_process_has_died(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+
+    async def go() -> list[int] | None:
+        async with Hasher([os.fsencode(tmp_path / "file")], IN_THREAD_BYTES + 1) as hasher:
+            await hasher.hashes()
+            (child,) = psutil.Process().children()
+            child.kill()
+            while child.is_running():  # noqa: ASYNC110  # only to be looked at
+                await asyncio.sleep(0.01)
+            return await hasher.moved()
+
+    assert asyncio.run(go()) is None

@@ -83,7 +83,7 @@ def random_files(tmp_path: Path, mebibytes: int) -> bytes:
 
 
 def interrupted(
-    repository: Repository, root: bytes, strike: Callable[[], object], stall: float | None
+    repository: Repository, root: bytes, strike: Callable[[], object], stall: float
 ) -> tuple[errors.VaultdError, int]:
     """Back up slowly, strike when data flows; the error, and restic's process number."""
     seen: list[int] = []
@@ -116,7 +116,9 @@ def interrupted(
 
 def test_line_cut_in_mid_upload_is_unreachable(offsite: OffsiteServer, target: TargetConfig, tmp_path: Path) -> None:
     repository = ready(target, tmp_path)
-    error, _pid = interrupted(repository, random_files(tmp_path, 12), offsite.cut, None)
+    error, _pid = interrupted(
+        repository, random_files(tmp_path, 12), offsite.cut, 60
+    )  # without a watch restic may wait for ever
     assert isinstance(error, errors.UnreachableError)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from vaultd.errors import StateError
 from vaultd.model import FileKind, SnapshotKind, Stat
-from vaultd.store import Acknowledgement, Bound, Retry, Store
+from vaultd.store import Acknowledgement, Bound, NewVersion, Retry, Store, bound_version
 
 FOLDER = Stat(FileKind.DIRECTORY, 1, 0, 10, 10, 0o755, 0, 0)
 
@@ -227,3 +227,66 @@ def test_a_mass_change_ends_when_somebody_acknowledges_it(store: Store):
     assert store.alerts.list() == []
     (past,) = store.alerts.list(open_only=False)
     assert past.acknowledged_by == "uid 0"
+
+
+def test_what_is_staged_counts_with_its_acknowledgement_and_not_before(store: Store):
+    vault, target, run = store.vault_id("v"), store.target_id("t"), "000000000009-00000000"
+    names = [b"d/%d" % number for number in range(6)]
+    store.observe(vault, [target], [(b"d", FOLDER), *((name, file_stat(inode=9)) for name in names)])
+    staged = [bound_version(Bound(name, file_stat(inode=9), name * 8)) for name in names]
+    store.stage(run, vault, staged)
+    store.stage("000000000010-00000000", vault, staged)  # another target's run at the same time
+    assert list(store.versions(vault)) == [] and store.backlog(target, vault).files == 6
+    store.unstage(run, [1, 4])
+    upto = store.seq()
+    store.observe(vault, [target], [(names[5], file_stat(inode=10))])  # it changed while the snapshot was made
+    more: list[NewVersion] = []
+    done = Acknowledgement(run, "s", target, vault, SnapshotKind.FULL, 1, 6, 6, upto, bound=[
+        Bound(names[1], file_stat(inode=9), b"late" * 8)
+    ])  # fmt: skip
+    store.acknowledge(done, lambda _db, versions: more.extend(versions) or 100)
+    assert [one.path for one in more] == [names[1]]
+    rows = store.database.reader().execute("SELECT path, entry, sha256 FROM version ORDER BY number").fetchall()
+    assert rows == [
+        (names[0], 100, names[0] * 8), (names[2], 101, names[2] * 8), (names[3], 102, names[3] * 8),
+        (names[5], 103, names[5] * 8), (names[1], 104, b"late" * 8),
+    ]  # fmt: skip
+    assert store.snapshots()[0].change_set == run
+    assert store.database.reader().execute("SELECT entry FROM snapshot").fetchone() == (105,)
+    bound = {path: entry.sha256 for path, entry in store.entries(vault, names).items()}
+    assert bound == {names[0]: names[0] * 8, names[1]: b"late" * 8, names[2]: names[2] * 8, names[3]: names[3] * 8,
+                     names[4]: None, names[5]: None}  # fmt: skip
+    left = {row.path for row in store.pending_rows(target, vault)}
+    assert left == {b"d", names[4], names[5]}
+
+
+def test_what_is_staged_for_a_run_that_fails_is_forgotten(store: Store):
+    vault, target, run = store.vault_id("v"), store.target_id("t"), "000000000009-00000000"
+    store.observe(vault, [target], [(b"a", file_stat())])
+    store.stage(run, vault, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
+    store.unstage(run)
+    store.acknowledge(
+        Acknowledgement(run, "s", target, vault, SnapshotKind.FULL, 1, 0, 0, store.seq()), lambda _db, _versions: None
+    )
+    assert list(store.versions(vault)) == [] and store.backlog(target, vault).files == 1
+
+
+def test_an_acknowledgement_is_found_by_keys_however_large_the_catalog_is(store: Store):
+    """SQLite must begin with what is staged: the other way round, it would look at every file of a million."""
+    statements: list[str] = []
+    vault, target, run = store.vault_id("v"), store.target_id("t"), "000000000009-00000000"
+    store.stage(run, vault, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
+    with store.database.write() as db:
+        db.set_trace_callback(statements.append)
+    store.acknowledge(
+        Acknowledgement(run, "s", target, vault, SnapshotKind.FULL, 1, 0, 0, 5), lambda _db, _versions: None
+    )
+    with store.database.write() as db:
+        db.set_trace_callback(None)
+        for start, wanted in (
+            ("UPDATE file", "SEARCH file USING PRIMARY KEY (dir=? AND name=?)"),
+            ("DELETE FROM pending", "SEARCH pending USING PRIMARY KEY (target=? AND vault=? AND path=?)"),
+        ):
+            (statement,) = {one for one in statements if one.startswith(start)}
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert wanted in plan, plan

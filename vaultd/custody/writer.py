@@ -21,6 +21,7 @@ import vaultd
 from vaultd.config.model import Config
 from vaultd.custody import forms, owed
 from vaultd.custody.leaving import caller
+from vaultd.custody.prepared import Prepared, prepare
 from vaultd.errors import LedgerError, LedgerStoppedError, StateError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import entry, private, reading
@@ -31,17 +32,18 @@ from vaultd.ledger.events import (
     Body,
     ConfigurationLoaded,
     DaemonState,
+    FileVersion,
     RunEnded,
     SnapshotMade,
 )
 from vaultd.ledger.log import Log
+from vaultd.model import SnapshotKind
 from vaultd.names import display
 from vaultd.restic.proc import boot_id
-from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store
+from vaultd.store import Acknowledgement, Bound, NewVersion, RunRow, Signed, Store, bound_version
 
 log = logging.getLogger(__name__)
 
-CHUNK = 10_000
 SEAL_AT = 300_000
 """So many entries without a signature are in memory at most, 120 MB: then tiles are made of them at once. What is less
 waits for the next signature: nobody's acknowledgement waits for a thousand small files to be durable."""
@@ -117,22 +119,30 @@ class Custody:
 
     # writing
 
-    def record(self, done: Acknowledgement) -> int:
+    def prepare(self, vault: int, kind: SnapshotKind, run: str, bound: Sequence[Bound]) -> Prepared:
+        """Make ready what a snapshot is going to put on record, should its files stay as they are; see ``record``."""
+        opened = self._log
+        return prepare(self.store, None if opened is None else opened.origin, vault, kind, run, bound)
+
+    def record(self, done: Acknowledgement, ready: Prepared | None = None) -> int:
         """Record what a snapshot settles, and only then acknowledge it for its target. Returns the snapshot's number.
 
-        Raises StateError; a ledger that cannot be written to is an alert and no error.
+        ``ready``: what was prepared of it; it comes to ``done.bound``. Raises StateError; a ledger that cannot be
+        written to is an alert and no error.
         """
         with self._mutex:
             if self._log is not None and self.store.owes_ledger():
                 self._catch_up()
-            manifest_to = None if self._log is None else self._log.size
-            snapshot = forms.snapshot(self.store, done, manifest_to)
+            ready = ready or Prepared(self.store, done.change_set, [])
+            has_manifest = self._log is not None and done.kind is not SnapshotKind.DUMP
+            digest = ready.manifest_of(done) if has_manifest else None
+            snapshot = forms.snapshot(self.store, done, None if self._log is None else self._log.size, digest)
 
-            def put(db: sqlite3.Connection, versions: Sequence[NewVersion]) -> Sequence[int] | None:
-                made = replace(snapshot, versions=len(versions))
+            def put(_db: sqlite3.Connection, versions: Sequence[NewVersion]) -> int | None:
+                made = replace(snapshot, versions=len(ready.bound) + len(versions))
                 if self._log is not None and not self.store.owes_ledger():
                     try:
-                        return self._append_all(versions, made)
+                        return self._append([*self._entries(ready, made), *self._bodies(made, versions), made])
                     except LedgerError as error:
                         self._failed(error)
                 self.store.add_event(made.TYPE, entry.fields_of(made))
@@ -140,17 +150,13 @@ class Custody:
 
             return self.store.acknowledge(done, put)
 
-    def _append_all(self, versions: Sequence[NewVersion], snapshot: SnapshotMade) -> list[int]:
-        """The places of the versions, and of the snapshot after them. Other events may come in between."""
-        places = list[int]()
-        for at in range(0, max(len(versions), 1), CHUNK):
-            part = versions[at : at + CHUNK]
-            bodies: list[Body] = [forms.version(snapshot.vault, snapshot.change_set, one) for one in part]
-            if at + CHUNK >= len(versions):
-                bodies.append(snapshot)
-            first = self._append(bodies)
-            places += range(first, first + len(bodies))
-        return places
+    def _entries(self, ready: Prepared, snapshot: SnapshotMade) -> Sequence[Body | entry.Begun]:
+        if self._log is not None and self._log.origin == ready.origin:
+            return ready.entries
+        return self._bodies(snapshot, [bound_version(one) for one in ready.bound])  # it was out of order, or another
+
+    def _bodies(self, snapshot: SnapshotMade, versions: Sequence[NewVersion]) -> list[FileVersion]:
+        return [forms.version(snapshot.vault, snapshot.change_set, one) for one in versions]
 
     def note(self, body: Body) -> None:
         """Record an event. Where the ledger is out of order it is kept for later."""
@@ -170,7 +176,7 @@ class Custody:
         except LedgerError as error:
             self._failed(error)
 
-    def _append(self, bodies: Sequence[Body]) -> int:
+    def _append(self, bodies: Sequence[Body | entry.Begun]) -> int:
         opened = self._log
         if opened is None:
             raise LedgerError(_("the ledger is not open"))

@@ -134,8 +134,8 @@ class Log:
     def _node(self, size: int) -> tree.NodeHash:
         return lambda height, index: self.folder.node(size, height, index)
 
-    def append(self, bodies: Sequence[Body]) -> int:
-        """Put entries on record; durable when this returns. Returns the index of the first.
+    def append(self, bodies: Sequence[Body | entry.Begun]) -> int:
+        """Put entries on record; durable when this returns. Returns the index of the first; the others follow it.
 
         Raises LedgerError when they cannot be written; the log is then as it was.
         """

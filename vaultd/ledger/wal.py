@@ -24,6 +24,8 @@ _INDEX = struct.Struct(">Q")
 HEAD = _HEAD.size
 COPIES = ("a", "b")
 _NEW = "-new"
+_PAGE = 10_000
+"""So many entries are put into frames at a time."""
 
 
 class WriteAhead:
@@ -41,7 +43,7 @@ class WriteAhead:
         try:
             for path in paths(folder, start):
                 self._handles.append(os.open(path.with_suffix(path.suffix + _NEW), flags, 0o600))
-            self._write(_frames(start, entries))
+            self._write(start, entries)
             for path in paths(folder, start):
                 path.with_suffix(path.suffix + _NEW).replace(path)
             fsync_directory(folder)
@@ -51,9 +53,8 @@ class WriteAhead:
 
     def append(self, entries: Sequence[bytes]) -> None:
         """Add entries; durable when this returns. Raises OSError; the files are then what they were before."""
-        frames = _frames(self.end, entries)
         try:
-            self._write(frames)
+            self._write(self.end, entries)
         except OSError:
             for handle in self._handles:
                 with contextlib.suppress(OSError):  # the CRC and the index tell what is left over
@@ -61,15 +62,19 @@ class WriteAhead:
             raise
         self.end += len(entries)
 
-    def _write(self, frames: bytes) -> None:
-        for handle in self._handles:
-            at, view = self._size, memoryview(frames)
-            while view:
-                done = os.pwrite(handle, view, at)
-                at, view = at + done, view[done:]
+    def _write(self, first: int, entries: Sequence[bytes]) -> None:
+        end = self._size
+        for start in range(0, len(entries), _PAGE):
+            frames = _frames(first + start, entries[start : start + _PAGE])
+            for handle in self._handles:
+                at, view = end, memoryview(frames)
+                while view:
+                    done = os.pwrite(handle, view, at)
+                    at, view = at + done, view[done:]
+            end += len(frames)
         for handle in self._handles:
             os.fdatasync(handle)
-        self._size += len(frames)
+        self._size = end
 
     def close(self) -> None:
         """Close the files; they stay."""

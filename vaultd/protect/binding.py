@@ -41,6 +41,14 @@ def is_racy(seen: Stat, began: int) -> bool:
     return abs(began - seen.ctime) <= RACY_NS
 
 
+def is_of(hashed: Hashed, seen: Stat) -> bool:
+    """Whether a regular file was hashed in just this state, and whole."""
+    return (
+        hashed.ctime == seen.ctime and hashed.inode == seen.inode and hashed.mtime == seen.mtime
+        and hashed.size_read == seen.size and not hashed.error
+    )  # fmt: skip
+
+
 def judge(
     before: Stat, began: int, hashed: Hashed | None, known: bytes | None, after: Stat | None, *, refused: bool
 ) -> Verdict:
@@ -58,7 +66,6 @@ def judge(
         return Verdict.BOUND
     if hashed is None:
         return Verdict.CHANGED
-    read = (hashed.inode, hashed.size_read, hashed.mtime, hashed.ctime)
-    if read != (before.inode, before.size, before.mtime, before.ctime):
+    if not is_of(hashed, before):
         return Verdict.CHANGED
     return Verdict.RACY if is_racy(before, began) else Verdict.BOUND

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vaultd import names
@@ -44,9 +44,11 @@ class Judged:
 
 
 def judge_all(
-    store: Store, vault: VaultRef, changes: ChangeSet, hashed: Mapping[bytes, Hashed], refused: set[str]
-) -> Judged:
+    store: Store, vault: VaultRef, changes: ChangeSet, hashed: Mapping[bytes, Hashed], refused: set[str],
+    ready: Collection[bytes] = (),
+) -> Judged:  # fmt: skip
     """Look at every file of the change set again, and judge it. ``refused``: items for which restic reported an error.
+    ``ready`` are bound already, and were looked at again (``reading``).
 
     What was found changed goes into the catalog and the backlog again, so that the next run starts from it.
     """
@@ -54,6 +56,8 @@ def judge_all(
     different: list[bytes] = []
     look = Look(vault.root)
     for path, before in changes.files.items():
+        if path in ready:
+            continue
         no_access = False
         after: Stat | None
         try:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from vaultd import files, names
 from vaultd.errors import RootError, StateError, VaultdError
-from vaultd.hashing import Hashed, hash_files
 from vaultd.ledger.events import RunEnded
 from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import settle
 from vaultd.protect.changeset import LARGE, ChangeSet
+from vaultd.protect.reading import Reading
 from vaultd.protect.recorded import record_process
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.root import check_after
@@ -91,32 +91,32 @@ async def make(
     store.begin_run(run, target.id, vault.id, kind)
     watcher = _Watcher(context, vault, target, kind, changes)
     changes.began = time.time_ns()
-    hashing = asyncio.create_task(_hash(vault, changes, sm3=_sm3(context)))
     listing: Path | None = None
     try:
-        if kind is SnapshotKind.FULL:
-            roots: Sequence[bytes] = [vault.root]
-        else:
-            roots, listing = (), await asyncio.to_thread(_write_list, context, run, vault, changes)
-        parent = store.last_snapshot(target.id, vault.id, SnapshotKind.FULL)
-        result = await commands.backup(
-            target.repository, roots=roots, files_from=listing, host=context.config.host.name, tags=tags,
-            parent=None if parent is None else parent.snapshot, time=forced, stall=context.config.host.stall_seconds,
-            started=partial(record_process, store, run), marker=run, on_progress=watcher.moved,
-            skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
-            connections=line.connections, pack_size=line.pack_size, readers=_readers(changes),
-        )  # fmt: skip
-        hashed = await hashing
-        try:
-            await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
-        except RootError:
-            if kind is SnapshotKind.FULL and result.snapshot_id is not None:
-                store.end_run(run, "failed", time.monotonic() - begun, error=RootError.code)  # also if we die now
-                await withdraw(store, target, vault.name, run, vault.root, result.snapshot_id)
-            raise
-        moment = moment if forced is not None or result.began is None else result.began
-        previous = None if parent is None else parent.snapshot
-        done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, hashed, previous)
+        async with Reading(context, vault, kind, run, changes) as reading:
+            if kind is SnapshotKind.FULL:
+                roots: Sequence[bytes] = [vault.root]
+            else:
+                roots, listing = (), await asyncio.to_thread(_write_list, context, run, vault, changes)
+            parent = store.last_snapshot(target.id, vault.id, SnapshotKind.FULL)
+            result = await commands.backup(
+                target.repository, roots=roots, files_from=listing, host=context.config.host.name, tags=tags,
+                parent=None if parent is None else parent.snapshot, time=forced,
+                stall=context.config.host.stall_seconds, started=partial(record_process, store, run), marker=run,
+                on_progress=watcher.moved, skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
+                connections=line.connections, pack_size=line.pack_size, readers=_readers(changes),
+            )  # fmt: skip
+            await reading.done()
+            try:
+                await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)
+            except RootError:
+                if kind is SnapshotKind.FULL and result.snapshot_id is not None:
+                    store.end_run(run, "failed", time.monotonic() - begun, error=RootError.code)  # also if we die now
+                    await withdraw(store, target, vault.name, run, vault.root, result.snapshot_id)
+                raise
+            moment = moment if forced is not None or result.began is None else result.began
+            previous = None if parent is None else parent.snapshot
+            done = await _acknowledge(context, vault, target, kind, changes, run, moment, result, reading, previous)
     except BaseException as error:
         sent = watcher.bytes_done
         reason = error.code if isinstance(error, VaultdError) else type(error).__name__
@@ -126,8 +126,6 @@ async def make(
         raise
     finally:
         watcher.finished()
-        hashing.cancel()
-        await asyncio.gather(hashing, return_exceptions=True)
         if listing is not None:
             listing.unlink(missing_ok=True)
     seconds = time.monotonic() - begun
@@ -141,18 +139,6 @@ async def make(
 
 def _sm3(context: Context) -> bool:
     return "sm3" in context.config.ledger.digests
-
-
-async def _hash(vault: VaultRef, changes: ChangeSet, *, sm3: bool) -> dict[bytes, Hashed]:
-    """Find the files of a large change set, and hash those whose hash is not known."""
-    if changes.fill is not None:
-        await asyncio.to_thread(changes.fill)
-    if changes.check is not None:
-        await asyncio.to_thread(changes.check)
-    wanted = changes.to_hash()
-    paths = [names.join(vault.root, path) for path in wanted]
-    found = await hash_files(paths, sum(changes.files[path].size for path in wanted), sm3=sm3)
-    return dict(zip(wanted, found, strict=True))
 
 
 def _readers(changes: ChangeSet) -> int | None:
@@ -171,11 +157,13 @@ def _write_list(context: Context, run: str, vault: VaultRef, changes: ChangeSet)
 
 async def _acknowledge(
     context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet, run: str, moment: int,
-    result: BackupResult, hashed: dict[bytes, Hashed], previous: str | None,
+    result: BackupResult, reading: Reading, previous: str | None,
 ) -> Done:  # fmt: skip
     store = context.store
     refused = {error.item for error in result.errors}
-    judged = await asyncio.to_thread(settle.judge_all, store, vault, changes, hashed, refused)
+    await reading.look_again(refused)
+    ready = {one.path for one in reading.ready.bound}
+    judged = await asyncio.to_thread(settle.judge_all, store, vault, changes, reading.hashed, refused, ready)
     snapshot = result.snapshot_id or (previous if kind is SnapshotKind.FULL else None)
     if snapshot is None:  # every listed file had vanished: there is nothing to acknowledge
         return Done(run, "", kind, 0, 0, 0, result.finished.duration, changes.upto, 0, 0, len(changes.files), 0)
@@ -191,12 +179,12 @@ async def _acknowledge(
         bound=judged.bound, deleted=judged.deleted, in_motion=moving, retry=judged.retry, settled=judged.settled,
         settled_all=settled_all,
     )  # fmt: skip
-    await asyncio.to_thread(context.custody.record, acknowledgement)
+    await asyncio.to_thread(context.custody.record, acknowledgement, reading.ready)
     store.note_time(moment)
+    unread = len(judged.unread)
     return Done(
         run, snapshot, kind, result.files_total, result.bytes_total, result.data_added_packed, result.finished.duration,
-        changes.upto, len(judged.bound), len(judged.unread), len(judged.retry) - len(judged.unread) - len(moving),
-        len(moving),
+        changes.upto, len(ready) + len(judged.bound), unread, len(judged.retry) - unread - len(moving), len(moving),
     )  # fmt: skip
 
 

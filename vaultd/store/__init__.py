@@ -2,15 +2,16 @@
 
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
 ``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks). Below:
-``database`` connections, ``schema`` tables; ``catalog``, ``pending``, ``records``, ``acknowledgement`` and ``alerts``
-the statements on each of them.
+``database`` connections, ``schema`` tables; ``catalog``, ``pending``, ``records``, ``acknowledgement``, ``staging`` and
+``alerts`` the statements on each of them.
 """
 
-from vaultd.store.acknowledgement import Acknowledgement, Bound, NewVersion, Put, Retry
+from vaultd.store.acknowledgement import Acknowledgement, Bound, Put, Retry, bound_version
 from vaultd.store.alerts import Alert
 from vaultd.store.catalog import Entry
 from vaultd.store.pending import Backlog, PendingRow
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
+from vaultd.store.staging import NewVersion
 from vaultd.store.store import Store
 from vaultd.store.unrecorded import Event, Signed
 
@@ -30,4 +31,5 @@ __all__ = [
     "SnapshotRow",
     "Store",
     "VersionRow",
+    "bound_version",
 ]

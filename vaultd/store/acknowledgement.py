@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vaultd.model import SnapshotKind, Stat
-from vaultd.store import catalog
+from vaultd.store import staging
+from vaultd.store.staging import NewVersion
 
 
 class Bound(NamedTuple):
@@ -25,20 +26,9 @@ class Bound(NamedTuple):
     sm3: bytes | None = None
 
 
-class NewVersion(NamedTuple):
-    """A file version that goes on record: what ``VersionRow`` says of the fields."""
-
-    path: bytes
-    state: str
-    size: int
-    mtime: int
-    sha256: bytes | None
-    sm3: bytes | None = None
-
-
-Put = Callable[[sqlite3.Connection, Sequence[NewVersion]], Sequence[int] | None]
-"""Puts the versions of a snapshot, and the snapshot itself after them, into the ledger: their places there. None: they
-are noted as owed to it, in the same transaction."""
+Put = Callable[[sqlite3.Connection, Sequence[NewVersion]], int | None]
+"""Puts the versions of a snapshot into the ledger, those that are staged first, and the snapshot itself after them: the
+place of the first there, the others follow it. None: they are noted as owed to it, in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,8 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Everything that one snapshot settles, written in one transaction.
+    """Everything that one snapshot settles, written in one transaction. What is staged for its change set comes to
+    ``bound``, all of it (``store.staging``).
 
     ``settled_all``: everything up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
     """
@@ -85,39 +76,45 @@ def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:
     ``put`` comes first: nothing is acknowledged that is neither in the ledger nor noted as owed to it.
 
     A path whose sequence number is above ``done.upto`` changed again meanwhile and stays pending. A full snapshot
-    takes rows
-    away; an express one only makes their content safe.
+    takes rows away; an express one only makes their content safe.
     """
-    versions, bindings = _new_versions(db, done)
-    entries = put(db, versions)
-    _record_versions(db, done, versions, bindings, entries)
+    run, now = done.change_set, time.time_ns()
+    staged, versions = staging.count(db, run), _new_versions(db, done)
+    first = put(db, versions)
+    _settle(db, done, "path IN (SELECT path FROM staged WHERE run=?)", [run])
+    _settle(db, done, "path=?", [*done.settled, *(one.path for one in done.bound)])
+    staging.add(db, run, done.vault, staged, versions)
+    staging.record(db, run, done.vault, now, first)
+    staging.forget(db, run)
     cursor = db.execute(
         "INSERT INTO snapshot(change_set, snapshot, target, vault, kind, time, acknowledged, files, bytes, versions_to,"
         " exceptions, dump, digest, entry)"
         " VALUES(?,?,?,?,?,?,?,?,?,(SELECT coalesce(max(number), 0) FROM version),?,?,?,?)",
         (
-            done.change_set, done.snapshot, done.target, done.vault, done.kind.value, done.time, time.time_ns(),
-            done.files, done.total, len(done.retry) + len(done.in_motion), done.dump, done.digest,
-            None if entries is None else entries[-1],
+            run, done.snapshot, done.target, done.vault, done.kind.value, done.time, now, done.files, done.total,
+            len(done.retry) + len(done.in_motion), done.dump, done.digest,
+            None if first is None else first + staged + len(versions),
         ),
     )  # fmt: skip
-    paths = [(done.target, done.vault, path, done.upto) for path in (*done.settled, *(b.path for b in done.bound))]
-    if done.kind is SnapshotKind.FULL:
-        db.executemany("DELETE FROM pending WHERE target=? AND vault=? AND path=? AND seq<=?", paths)
-        if done.settled_all:
-            db.execute(
-                "DELETE FROM pending"
-                " WHERE target=? AND vault=? AND seq<=? AND unsafe_since IS NULL AND problem IS NULL",
-                (done.target, done.vault, done.upto),
-            )
-    else:
-        db.executemany(
-            "UPDATE pending SET unsafe_since=NULL, attempts=0, problem=NULL, not_before=0"
-            " WHERE target=? AND vault=? AND path=? AND seq<=?",
-            paths,
+    if done.kind is SnapshotKind.FULL and done.settled_all:
+        db.execute(
+            "DELETE FROM pending WHERE target=? AND vault=? AND seq<=? AND unsafe_since IS NULL AND problem IS NULL",
+            (done.target, done.vault, done.upto),
         )
     set_aside(db, done.target, done.vault, done.retry)
     return int(cursor.lastrowid or 0)
+
+
+def _settle(db: sqlite3.Connection, done: Acknowledgement, which: str, values: Sequence[object]) -> None:
+    """Take paths off the backlog that have not changed since; after an express snapshot an exact one is still owed."""
+    where = f"target=? AND vault=? AND seq<=? AND {which}"
+    rows = [(done.target, done.vault, done.upto, value) for value in values]
+    if done.kind is SnapshotKind.FULL:
+        db.executemany(f"DELETE FROM pending WHERE {where}", rows)
+    else:
+        db.executemany(
+            f"UPDATE pending SET unsafe_since=NULL, attempts=0, problem=NULL, not_before=0 WHERE {where}", rows
+        )
 
 
 def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[Retry]) -> None:
@@ -128,10 +125,9 @@ def set_aside(db: sqlite3.Connection, target: int, vault: int, retry: Iterable[R
     )
 
 
-def _new_versions(db: sqlite3.Connection, done: Acknowledgement) -> tuple[list[NewVersion], list[Bound]]:
-    """The versions that are new on record; the first of them are those of the second list, whose hash is bound."""
-    bound = [one for one in done.bound if one.sha256 is not None and not one.recorded]
-    found = [NewVersion(one.path, "bound", one.stat.size, one.stat.mtime, one.sha256, one.sm3) for one in bound]
+def _new_versions(db: sqlite3.Connection, done: Acknowledgement) -> list[NewVersion]:
+    """The versions that are new on record, beside those that are staged."""
+    found = [bound_version(one) for one in done.bound if one.sha256 is not None and not one.recorded]
     found += [
         NewVersion(one.path, "in-motion", one.stat.size, one.stat.mtime, one.sha256, one.sm3) for one in done.in_motion
     ]
@@ -140,31 +136,11 @@ def _new_versions(db: sqlite3.Connection, done: Acknowledgement) -> tuple[list[N
             "SELECT state FROM version WHERE vault=? AND path=? ORDER BY number DESC LIMIT 1", (done.vault, path)
         ).fetchone()
         if last is not None and last[0] != "deleted":
-            found.append(NewVersion(path, "deleted", 0, 0, None))
-    return found, bound
+            found.append(NewVersion(path, "deleted", 0, 0, None, None))
+    return found
 
 
-def _record_versions(
-    db: sqlite3.Connection, done: Acknowledgement, versions: Sequence[NewVersion], bound: Sequence[Bound],
-    entries: Sequence[int] | None,
-) -> None:  # fmt: skip
-    now, first = time.time_ns(), 1 + int(db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
-    db.executemany(
-        "INSERT INTO version(number, vault, path, state, size, mtime, sha256, sm3, change_set, recorded, entry)"
-        " VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            (first + at, done.vault, *one, done.change_set, now, None if entries is None else entries[at])
-            for at, one in enumerate(versions)
-        ),
-    )
-    folders: dict[bytes, int | None] = {}
-    bindings: list[tuple[object, ...]] = []
-    for at, one in enumerate(bound):
-        where, name = catalog.split(one.path)
-        if where not in folders:
-            folders[where] = catalog.folder_id(db, done.vault, where)
-        bindings.append((one.sha256, first + at, folders[where], name, *one.stat[1:5]))
-    db.executemany(
-        "UPDATE file SET sha256=?, version=? WHERE dir=? AND name=? AND inode=? AND size=? AND mtime=? AND ctime=?",
-        bindings,
-    )
+def bound_version(one: Bound) -> NewVersion:
+    """The version of a path whose hash is bound to its state in the catalog."""
+    seen = one.stat
+    return NewVersion(one.path, "bound", seen.size, seen.mtime, one.sha256, one.sm3, seen.inode, seen.ctime)

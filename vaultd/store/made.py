@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from vaultd.model import SnapshotKind
-from vaultd.store import acknowledgement, records
+from vaultd.store import acknowledgement, records, staging
 from vaultd.store.acknowledgement import Acknowledgement, Put
 from vaultd.store.owed import OwedStore
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
+from vaultd.store.staging import NewVersion
 
 LOCK_SLACK_NS = 5 * 60 * 10**9
 
@@ -90,7 +91,28 @@ class MadeStore(OwedStore):
         ``put`` puts them into the ledger, before anything is acknowledged.
         """
         with self.database.write() as db:
+            staging.prepare(db)
             return acknowledgement.write(db, done, put)
+
+    def stage(self, run: str, vault: int, versions: Sequence[NewVersion]) -> None:
+        """Have versions ready for the acknowledgement of a change set: they count with it, and not before."""
+        for first in range(0, len(versions), staging.PAGE):
+            with self.database.write() as db:
+                staging.prepare(db)
+                staging.add(db, run, vault, first, versions[first : first + staging.PAGE])
+
+    def unstage(self, run: str, places: Collection[int] | None = None) -> None:
+        """Take what was staged back: the versions at some places, or all."""
+        with self.database.write() as db:
+            staging.prepare(db)
+            if places is None:
+                staging.forget(db, run)
+            else:
+                staging.leave_out(db, run, places)
+
+    def newest_version(self) -> int:
+        """The number of the newest version, 0 when there is none."""
+        return int(self._db.execute("SELECT coalesce(max(number), 0) FROM version").fetchone()[0])
 
     def last_snapshot(self, target: int, vault: int, kind: SnapshotKind) -> SnapshotRow | None:
         """The newest acknowledged snapshot of a kind."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vaultd.store.acknowledgement import NewVersion
 from vaultd.store.made import MadeStore
+from vaultd.store.staging import NewVersion
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat as stat_module
+from collections.abc import Iterable
 
 from vaultd.model import Stat
 from vaultd.names import join, parent
@@ -42,6 +43,22 @@ class Look:
             if error.errno == errno.ENAMETOOLONG:
                 return self._step_by_step(path)
             raise
+
+    def elsewhere(self, paths: Iterable[bytes]) -> set[bytes]:
+        """Those of the paths that lie below what is no real folder, or below one that cannot be looked at: ``lstat`` of
+        the path alone may have answered for another file."""
+        found = set[bytes]()
+        for path in paths:
+            folder = parent(path)
+            real = self._real.get(folder)
+            if real is None:
+                try:
+                    real = self._is_real(folder)
+                except OSError:
+                    real = self._real[folder] = False
+            if not real:
+                found.add(path)
+        return found
 
     def _step_by_step(self, path: bytes) -> os.stat_result | None:
         """A path longer than the kernel takes at once: nobody can read the file, but that it is there can be told."""
