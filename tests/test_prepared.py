@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,15 +47,23 @@ def assembly(site: FaultSite) -> Iterator[Assembly]:
         yield made
 
 
-async def read(assembly: Assembly, meanwhile, refused: frozenset[str] = frozenset()) -> set[str]:
-    """Everything between the start of restic and its acknowledgement, without restic; the names that are bound."""
+async def read(
+    assembly: Assembly, meanwhile: Callable[[], object], refused: frozenset[str] = frozenset(),
+    before: Callable[[changeset.ChangeSet], object] | None = None,
+) -> set[str]:  # fmt: skip
+    """Everything between the start of restic and its acknowledgement, without restic; the names that are bound.
+
+    ``before`` comes after the paths were looked at, and before they are read; ``meanwhile`` after that.
+    """
     vault = assembly.vaults["records"]
     store, (target,) = assembly.store, vault.targets
     changes = changeset.take(store, vault, changeset.rows_for_full(store, vault, target, True), None)
     changes.began = time.time_ns()
+    if before is not None:
+        before(changes)
     async with Reading(assembly.context, vault, SnapshotKind.FULL, RUN, changes) as reading:
         await reading.done()
-        assert len(reading.ready.bound) == FILES
+        assert before is not None or len(reading.ready.bound) == FILES
         meanwhile()
         await reading.look_again(set(refused))
         ready = {one.path for one in reading.ready.bound}
@@ -112,6 +120,24 @@ def test_what_changed_meanwhile_is_not(site: FaultSite, assembly: Assembly) -> N
     assert bound == on_record(site).keys() == names("folder 0/file 0", "folder 1/file 1", "folder 2/file 2")
 
 
+def test_what_changed_before_it_was_hashed_is_not(site: FaultSite, assembly: Assembly) -> None:
+    """restic may have read it before that, and it is still as it was hashed afterwards."""
+    root = site.vaults["records"]["path"]
+    bound = asyncio.run(
+        read(assembly, lambda: None, before=lambda _changes: (root / "folder 0/file 0").write_bytes(b"1" * 7))
+    )
+    assert bound == on_record(site).keys() == names("folder 0/file 0")
+
+
+def test_what_may_have_changed_in_the_same_clock_tick_is_not(site: FaultSite, assembly: Assembly) -> None:
+    def before(changes: changeset.ChangeSet) -> None:
+        changes.began = changes.files[b"folder 0/file 0"].ctime + 1_000_000
+
+    bound = asyncio.run(read(assembly, lambda: None, before=before))
+    assert "folder 0/file 0" not in bound
+    assert bound == on_record(site).keys()
+
+
 def test_what_restic_could_not_read_is_not(site: FaultSite, assembly: Assembly) -> None:
     refused = frozenset({str(site.vaults["records"]["path"] / "folder 3/file 3")})
     bound = asyncio.run(read(assembly, lambda: None, refused))
@@ -153,7 +179,7 @@ def test_a_version_that_came_on_record_meanwhile_is_in_the_manifest(site: FaultS
         store = assembly.store
         store.begin_run(other, target, vault.id, SnapshotKind.EXPRESS)
         rows = store.entries(vault.id, [b"folder 0/file 0"])
-        bound = settle.Bound(b"folder 0/file 0", rows[b"folder 0/file 0"].stat, b"o" * 32)
+        bound = settle.Bound(b"folder 0/another", rows[b"folder 0/file 0"].stat, b"o" * 32)
         assembly.context.custody.record(
             Acknowledgement(
                 other, "e" * 64, target, vault.id, SnapshotKind.EXPRESS, 1, 1, 1, store.seq(), bound=[bound]
