@@ -26,6 +26,11 @@ FILES = 100
 """More than are hashed in a thread."""
 
 
+@pytest.fixture(autouse=True)
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaultd.protect.reading.PAGE", 30)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[FaultSite]:
     with bare_site(tmp_path) as made:

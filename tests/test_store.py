@@ -234,8 +234,9 @@ def test_what_is_staged_counts_with_its_acknowledgement_and_not_before(store: St
     names = [b"d/%d" % number for number in range(6)]
     store.observe(vault, [target], [(b"d", FOLDER), *((name, file_stat(inode=9)) for name in names)])
     staged = [bound_version(Bound(name, file_stat(inode=9), name * 8)) for name in names]
-    store.stage(run, vault, staged)
-    store.stage("000000000010-00000000", vault, staged)  # another target's run at the same time
+    store.stage(run, vault, 0, staged[:2])
+    store.stage(run, vault, 2, staged[2:])
+    store.stage("000000000010-00000000", vault, 0, staged)  # another target's run at the same time
     assert list(store.versions(vault)) == [] and store.backlog(target, vault).files == 6
     store.unstage(run, [1, 4])
     upto = store.seq()
@@ -263,7 +264,7 @@ def test_what_is_staged_counts_with_its_acknowledgement_and_not_before(store: St
 def test_what_is_staged_for_a_run_that_fails_is_forgotten(store: Store):
     vault, target, run = store.vault_id("v"), store.target_id("t"), "000000000009-00000000"
     store.observe(vault, [target], [(b"a", file_stat())])
-    store.stage(run, vault, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
+    store.stage(run, vault, 0, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
     store.unstage(run)
     store.acknowledge(
         Acknowledgement(run, "s", target, vault, SnapshotKind.FULL, 1, 0, 0, store.seq()), lambda _db, _versions: None
@@ -275,7 +276,7 @@ def test_an_acknowledgement_is_found_by_keys_however_large_the_catalog_is(store:
     """SQLite must begin with what is staged: the other way round, it would look at every file of a million."""
     statements: list[str] = []
     vault, target, run = store.vault_id("v"), store.target_id("t"), "000000000009-00000000"
-    store.stage(run, vault, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
+    store.stage(run, vault, 0, [bound_version(Bound(b"a", file_stat(), b"h" * 32))])
     with store.database.write() as db:
         db.set_trace_callback(statements.append)
     store.acknowledge(

@@ -107,7 +107,8 @@ class Hasher:
         self._paths = paths
         self._sm3 = sm3
         self._in_thread = len(paths) <= IN_THREAD_FILES and total <= IN_THREAD_BYTES
-        self._found: list[Hashed] = []
+        self.found: list[Hashed] = []
+        """What was read so far."""
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Hasher:
@@ -130,8 +131,8 @@ class Hasher:
         """Read them all, in their order; progress gets files and bytes done."""
         if self._in_thread:
             paths, sm3 = self._paths, self._sm3
-            self._found = await asyncio.to_thread(lambda: [hash_file(path, sm3=sm3) for path in paths])
-            return self._found
+            self.found += await asyncio.to_thread(lambda: [hash_file(path, sm3=sm3) for path in paths])
+            return self.found
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "vaultd.hashing", str(os.getpid()), "sm3" if self._sm3 else "",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -142,7 +143,7 @@ class Hasher:
             raise RuntimeError("the hashing process has no pipes")
         give_way(process.pid, HASHING)
         feeder = asyncio.create_task(_feed(process.stdin, self._paths))
-        found, rest, done = self._found, b"", 0
+        found, rest, done = self.found, b"", 0
         try:
             while len(found) < len(self._paths) and (block := await process.stdout.read(1 << 16)):
                 rest += block
@@ -167,7 +168,7 @@ class Hasher:
         process has died: nothing is known then.
         """
         if self._in_thread:
-            return await asyncio.to_thread(_moved, self._paths, [one[1:6] for one in self._found])
+            return await asyncio.to_thread(_moved, self._paths, [one[1:6] for one in self.found])
         process = self._process
         if process is None or process.stdin is None or process.stdout is None or process.returncode is not None:
             return None

@@ -15,25 +15,41 @@ from vaultd.ledger import entry
 from vaultd.model import SnapshotKind
 from vaultd.store import Acknowledgement, Bound, Store, bound_version
 
-PAGE = 5000
-"""So many entries at a time: other threads get their turn in between."""
-
 
 @dataclass(slots=True)
 class Prepared:
     """The versions of a run that are ready: in ``bound``, in the ledger's form, and staged in the store, in the same
-    order. ``origin``: the name of the ledger that the entries are for; None: there are none.
+    order. ``origin``: the name of the ledger that the entries are for; None: it is out of order, and they are made when
+    it is back.
 
     ``manifest`` is the manifest's SHA-256 if no version has come on record after ``newest``, the number of the last.
     """
 
     store: Store
+    vault: int
+    kind: SnapshotKind
     run: str
-    bound: list[Bound]
     origin: str | None = None
+    bound: list[Bound] = field(default_factory=list)
     entries: list[entry.Begun] = field(default_factory=list)
     manifest: bytes | None = None
     newest: int = 0
+
+    def add(self, bound: Sequence[Bound]) -> None:
+        """Make versions ready that are new on record."""
+        versions = [bound_version(one) for one in bound]
+        self.store.stage(self.run, self.vault, len(self.bound), versions)
+        self.bound += bound
+        if self.origin is not None:
+            name = self.store.vault_names()[self.vault]
+            self.entries += entry.begin_versions([forms.version(name, self.run, one) for one in versions], self.origin)
+
+    def finish(self) -> None:
+        """All are there: make the manifest ready."""
+        self.newest = self.store.newest_version()  # before the versions are read: what comes meanwhile makes it void
+        if self.origin is not None and not self.store.owes_ledger():
+            changes = {one.path: one.sha256 for one in self.bound}
+            self.manifest = forms.manifest_digest(self.store, self.kind, self.vault, changes)
 
     def leave_out(self, paths: Collection[bytes]) -> None:
         """Some of them did not stay as they were."""
@@ -54,22 +70,3 @@ class Prepared:
         if self.manifest is None or others or self.store.newest_version() != self.newest or self.store.owes_ledger():
             return forms.manifest_of(self.store, done, self.bound)
         return self.manifest
-
-
-def prepare(
-    store: Store, origin: str | None, vault: int, kind: SnapshotKind, run: str, bound: Sequence[Bound]
-) -> Prepared:  # fmt: skip
-    """Make versions ready; ``bound`` are those that are new on record. ``origin``: the ledger's name, None while it is
-    out of order: its entries are then made when it is back."""
-    name, made = store.vault_names()[vault], Prepared(store, run, list(bound), origin)
-    versions = [bound_version(one) for one in bound]
-    store.stage(run, vault, versions)
-    if origin is None:
-        return made
-    for at in range(0, len(bound), PAGE):
-        page = [forms.version(name, run, one) for one in versions[at : at + PAGE]]
-        made.entries += entry.begin_versions(page, origin)
-    made.newest = store.newest_version()  # before the versions are read: what comes meanwhile makes the digest void
-    if not store.owes_ledger():
-        made.manifest = forms.manifest_digest(store, kind, vault, {one.path: one.sha256 for one in bound})
-    return made

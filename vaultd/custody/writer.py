@@ -21,7 +21,7 @@ import vaultd
 from vaultd.config.model import Config
 from vaultd.custody import forms, owed
 from vaultd.custody.leaving import caller
-from vaultd.custody.prepared import Prepared, prepare
+from vaultd.custody.prepared import Prepared
 from vaultd.errors import LedgerError, LedgerStoppedError, StateError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import entry, private, reading
@@ -40,7 +40,7 @@ from vaultd.ledger.log import Log
 from vaultd.model import SnapshotKind
 from vaultd.names import display
 from vaultd.restic.proc import boot_id
-from vaultd.store import Acknowledgement, Bound, NewVersion, RunRow, Signed, Store, bound_version
+from vaultd.store import Acknowledgement, NewVersion, RunRow, Signed, Store, bound_version
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +119,10 @@ class Custody:
 
     # writing
 
-    def prepare(self, vault: int, kind: SnapshotKind, run: str, bound: Sequence[Bound]) -> Prepared:
-        """Make ready what a snapshot is going to put on record, should its files stay as they are; see ``record``."""
+    def prepared(self, vault: int, kind: SnapshotKind, run: str) -> Prepared:
+        """For what a snapshot is going to put on record, should its files stay as they are; see ``record``."""
         opened = self._log
-        return prepare(self.store, None if opened is None else opened.origin, vault, kind, run, bound)
+        return Prepared(self.store, vault, kind, run, None if opened is None else opened.origin)
 
     def record(self, done: Acknowledgement, ready: Prepared | None = None) -> int:
         """Record what a snapshot settles, and only then acknowledge it for its target. Returns the snapshot's number.
@@ -133,7 +133,7 @@ class Custody:
         with self._mutex:
             if self._log is not None and self.store.owes_ledger():
                 self._catch_up()
-            ready = ready or Prepared(self.store, done.change_set, [])
+            ready = ready or Prepared(self.store, done.vault, done.kind, done.change_set)
             has_manifest = self._log is not None and done.kind is not SnapshotKind.DUMP
             digest = ready.manifest_of(done) if has_manifest else None
             snapshot = forms.snapshot(self.store, done, None if self._log is None else self._log.size, digest)

@@ -6,9 +6,9 @@ When restic has ended, all that is left is to look at them once more.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from vaultd import names
-from vaultd.custody import Prepared
 from vaultd.hashing import Hashed, Hasher
 from vaultd.model import SnapshotKind
 from vaultd.protect.binding import is_of, is_racy
@@ -17,6 +17,9 @@ from vaultd.protect.refs import Context, VaultRef
 from vaultd.store import Bound
 from vaultd.watch.look import Look
 
+PAGE = 2000
+"""So many files are made ready at a time: others may write to the store in between."""
+
 
 class Reading:
     """An asynchronous context: it begins at once, and nothing of it is left afterwards."""
@@ -24,14 +27,12 @@ class Reading:
     def __init__(self, context: Context, vault: VaultRef, kind: SnapshotKind, run: str, changes: ChangeSet) -> None:
         self._context = context
         self._vault = vault
-        self._kind = kind
-        self._run = run
         self._changes = changes
         self._wanted: list[bytes] = []
         self._hasher: Hasher | None = None
         self._task: asyncio.Task[None] | None = None
         self.hashed: dict[bytes, Hashed] = {}
-        self.ready = Prepared(context.store, run, [])
+        self.ready = context.custody.prepared(vault.id, kind, run)
         """What is to go on record should everything stay as it is."""
 
     async def __aenter__(self) -> Reading:
@@ -59,23 +60,35 @@ class Reading:
             await asyncio.to_thread(changes.check)
         self._wanted = changes.to_hash()
         paths = [names.join(vault.root, path) for path in self._wanted]
-        total, sm3 = (
-            sum(changes.files[path].size for path in self._wanted),
-            "sm3" in self._context.config.ledger.digests,
-        )
-        self._hasher = Hasher(paths, total, sm3=sm3)
-        self.hashed = dict(zip(self._wanted, await self._hasher.hashes(), strict=True))
-        custody, bound = self._context.custody, await asyncio.to_thread(self._still)
-        self.ready = await asyncio.to_thread(custody.prepare, vault.id, self._kind, self._run, bound)
+        total = sum(changes.files[path].size for path in self._wanted)
+        hasher = self._hasher = Hasher(paths, total, sm3="sm3" in self._context.config.ledger.digests)
+        more, found = asyncio.Event(), list[Hashed]()
+        hashing = asyncio.create_task(hasher.hashes(lambda _files, _bytes: more.set()))
+        hashing.add_done_callback(lambda _task: more.set())
+        try:
+            while not hashing.done() or len(found) < len(hasher.found):
+                await more.wait()
+                more.clear()
+                if len(hasher.found) > len(found) and (len(hasher.found) - len(found) >= PAGE or hashing.done()):
+                    page = hasher.found[len(found) : len(found) + PAGE]
+                    await asyncio.to_thread(self._prepare, len(found), page)
+                    found += page
+                    more.set()
+            await hashing
+        finally:
+            hashing.cancel()
+            await asyncio.gather(hashing, return_exceptions=True)
+        self.hashed = dict(zip(self._wanted, found, strict=True))
+        await asyncio.to_thread(self.ready.finish)
 
-    def _still(self) -> list[Bound]:
-        """The files whose hash is bound, should they stay as they are until restic has ended."""
-        files, began, found = self._changes.files, self._changes.began, list[Bound]()
-        for path, got in self.hashed.items():
+    def _prepare(self, first: int, page: Sequence[Hashed]) -> None:
+        """Make those ready whose hash is bound, should they stay as they are until restic has ended."""
+        files, began, bound = self._changes.files, self._changes.began, list[Bound]()
+        for path, got in zip(self._wanted[first : first + len(page)], page, strict=True):
             before = files[path]
             if is_of(got, before) and not is_racy(before, began):
-                found.append(Bound(path, before, got.digest, False, got.sm3 if got.sm3.strip(b"\0") else None))
-        return found
+                bound.append(Bound(path, before, got.digest, False, got.sm3 if got.sm3.strip(b"\0") else None))
+        self.ready.add(bound)
 
     async def look_again(self, refused: set[str]) -> None:
         """Restic has ended: what did not stay as it was, or is among ``refused`` (items for which restic reported an

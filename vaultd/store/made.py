@@ -94,12 +94,12 @@ class MadeStore(OwedStore):
             staging.prepare(db)
             return acknowledgement.write(db, done, put)
 
-    def stage(self, run: str, vault: int, versions: Sequence[NewVersion]) -> None:
-        """Have versions ready for the acknowledgement of a change set: they count with it, and not before."""
-        for first in range(0, len(versions), staging.PAGE):
-            with self.database.write() as db:
-                staging.prepare(db)
-                staging.add(db, run, vault, first, versions[first : first + staging.PAGE])
+    def stage(self, run: str, vault: int, first: int, versions: Sequence[NewVersion]) -> None:
+        """Have versions ready for the acknowledgement of a change set, behind the ``first`` ones: they count with it,
+        and not before."""
+        with self.database.write() as db:
+            staging.prepare(db)
+            staging.add(db, run, vault, first, versions)
 
     def unstage(self, run: str, places: Collection[int] | None = None) -> None:
         """Take what was staged back: the versions at some places, or all."""

@@ -13,9 +13,6 @@ from typing import NamedTuple
 
 from vaultd.store import catalog
 
-PAGE = 5000
-"""So many rows at a time: between two pages others may write."""
-
 
 class NewVersion(NamedTuple):
     """A file version on its way: ``VersionRow`` says what the first six are. ``inode`` and ``ctime``, where they are
