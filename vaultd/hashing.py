@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from vaultd.model import inode_of
 from vaultd.priority import HASHING, give_way
 
 BLOCK = 1 << 20
@@ -35,7 +36,7 @@ ENDING_SECONDS = 2.0
 
 _PR_SET_PDEATHSIG = 1
 
-_RECORD = struct.Struct("=32sQQqqi32s")
+_RECORD = struct.Struct("=32sqQqqi32s")
 """The fields of ``Hashed``; a digest that is missing comes as zeros."""
 
 _NUMBER = struct.Struct("=I")
@@ -69,7 +70,7 @@ def hash_file(path: bytes, *, sm3: bool = False) -> Hashed:
         try:
             found = os.fstat(handle)
             if not stat_module.S_ISREG(found.st_mode):
-                return Hashed(b"", found.st_ino, 0, 0, 0, 22)
+                return Hashed(b"", inode_of(found), 0, 0, 0, 22)
             digest, size = hashlib.sha256(), 0
             second = hashlib.new("sm3") if sm3 else None
             while True:
@@ -87,7 +88,7 @@ def hash_file(path: bytes, *, sm3: bool = False) -> Hashed:
     except OSError as error:
         return Hashed(b"", 0, 0, 0, 0, error.errno or 5)
     also = b"" if second is None else second.digest()
-    return Hashed(digest.digest(), found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, 0, also)
+    return Hashed(digest.digest(), inode_of(found), size, found.st_mtime_ns, found.st_ctime_ns, 0, also)
 
 
 async def hash_files(
@@ -199,7 +200,7 @@ def _moved(paths: Iterable[bytes], seen: Iterable[tuple[int, int, int, int, int]
             with contextlib.suppress(OSError):
                 now = os.lstat(path)
                 if (
-                    now.st_ino == inode and now.st_size == size and now.st_mtime_ns == mtime
+                    inode_of(now) == inode and now.st_size == size and now.st_mtime_ns == mtime
                     and now.st_ctime_ns == ctime and now.st_mode & 0o170000 == stat_module.S_IFREG
                 ):  # fmt: skip
                     continue

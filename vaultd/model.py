@@ -48,12 +48,24 @@ class Stat(NamedTuple):
         kind = _KINDS.get(mode & 0o170000, FileKind.OTHER)
         size = found.st_size if kind is FileKind.FILE else 0
         return cls(
-            kind, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns, mode & 0o7777, found.st_uid, found.st_gid,
+            kind, inode_of(found), size, found.st_mtime_ns, found.st_ctime_ns, mode & 0o7777, found.st_uid,
+            found.st_gid,
         )  # fmt: skip
 
     def same_content(self, other: Stat | None) -> bool:
         """Whether inode, size, mtime and ctime agree: nothing wrote in between (mmap writers can defeat it)."""
         return other is not None and self[:5] == other[:5]
+
+
+def inode_of(found: os.stat_result) -> int:
+    """The inode's number, as 64 bits with a sign: SQLite's integers end at 2**63 - 1, and file systems that make up
+    theirs (mergerfs, CIFS) use all 64 bits."""
+    return signed(found.st_ino)
+
+
+def signed(number: int) -> int:
+    """64 bits without a sign, such as an inode's number in restic's output, as those with one."""
+    return number if number < 1 << 63 else number - (1 << 64)
 
 
 _KINDS = {

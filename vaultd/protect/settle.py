@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from vaultd import names
 from vaultd.hashing import Hashed
-from vaultd.model import FileKind, Stat
+from vaultd.model import FileKind, Stat, inode_of
 from vaultd.protect.binding import Verdict, judge
 from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.refs import VaultRef
@@ -96,7 +96,7 @@ def judge_all(
 def _is_still(found: os.stat_result, before: Stat) -> bool:
     """Whether lstat says what it said before; quicker than making a Stat of it a hundred thousand times."""
     return (
-        found.st_ctime_ns == before.ctime and found.st_ino == before.inode and found.st_mtime_ns == before.mtime
+        found.st_ctime_ns == before.ctime and inode_of(found) == before.inode and found.st_mtime_ns == before.mtime
         and (before.kind is not FileKind.FILE or found.st_size == before.size)
         and found.st_mode & 0o7777 == before.mode and found.st_uid == before.uid and found.st_gid == before.gid
     )  # fmt: skip

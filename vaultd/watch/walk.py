@@ -7,7 +7,7 @@ import stat as stat_module
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from vaultd.model import Stat
+from vaultd.model import Stat, inode_of
 from vaultd.names import is_below, join
 from vaultd.store import Store
 from vaultd.store.catalog import COLUMNS, Row
@@ -192,7 +192,7 @@ class Walk:
                     letter, size = "l" if kind == _LINK else "o", 0
                     others += 1
                 add((
-                    name, letter, seen.st_ino, size, seen.st_mtime_ns, seen.st_ctime_ns, mode & 0o7777, seen.st_uid,
+                    name, letter, inode_of(seen), size, seen.st_mtime_ns, seen.st_ctime_ns, mode & 0o7777, seen.st_uid,
                     seen.st_gid,
                 ))  # fmt: skip
         finally:

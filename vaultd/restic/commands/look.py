@@ -11,7 +11,7 @@ from typing import Any
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
-from vaultd.model import StoredSnapshot
+from vaultd.model import StoredSnapshot, signed
 from vaultd.restic import tags as tag_module
 from vaultd.restic.commands.common import READ_STALL, collect, collect_json, nanoseconds
 from vaultd.restic.exit import error_of
@@ -25,7 +25,7 @@ _SIMPLE = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t"
 class Node:
     """One entry of a snapshot, as ``restic ls`` shows it. ``path`` has U+FFFD for bytes that are not UTF-8. ``type`` is
     restic's: file, dir, symlink, dev, chardev, fifo, socket, irregular. Times are nanoseconds since 1970; ``mode`` has
-    the permission bits, with setuid, setgid and sticky."""
+    the permission bits, with setuid, setgid and sticky; ``inode`` has a sign, as in ``Stat``."""
 
     path: str
     type: str
@@ -156,7 +156,7 @@ def _node(entry: dict[str, Any]) -> Node:
         size=entry.get("size", 0),
         mtime=nanoseconds(entry["mtime"]),
         ctime=nanoseconds(entry["ctime"]),
-        inode=entry.get("inode", 0),
+        inode=signed(entry.get("inode", 0)),
         mode=(mode & 0o777) | special,
         uid=entry.get("uid", 0),
         gid=entry.get("gid", 0),
