@@ -6,9 +6,11 @@ When restic has ended, all that is left is to look at them once more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from vaultd import names
+from vaultd.errors import StateError
 from vaultd.hashing import Hashed, Hasher
 from vaultd.model import SnapshotKind
 from vaultd.protect.binding import is_of, is_racy
@@ -45,7 +47,10 @@ class Reading:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._hasher is not None:
             await self._hasher.__aexit__(failure, *more)
-        await asyncio.to_thread(self.ready.discard)
+        with contextlib.suppress(
+            StateError
+        ):  # it counts for nothing without its run, and must not hide why that failed
+            await asyncio.to_thread(self.ready.discard)
 
     async def done(self) -> None:
         """Wait until everything is read. Raises what went wrong."""
