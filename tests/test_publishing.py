@@ -42,7 +42,8 @@ def signed(site: FaultSite) -> Checkpoint:
 
 
 def sizes(folder: Path) -> set[int]:
-    return {int(path.name) for path in folder.iterdir()} if folder.is_dir() else set()
+    """Those that are there; a name that begins with a dot is one that is being written."""
+    return {int(path.name) for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
 
 
 def change(site: FaultSite, name: str) -> None:
