@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulting import FaultSite, bare_site, fault_site
+from tests.faulting import bare_site, fault_site
 from tests.hostile import HostileSite, hostile_site
 from tests.mounting import mounted, needs_mounts
 from tests.site import until

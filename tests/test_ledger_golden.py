@@ -80,7 +80,7 @@ def bodies() -> list[Body]:
 
 
 LATER: list[Body] = [
-    events.Exported("records", "/srv/export", "uid 0 (says ana)", 2, 2**40, hashlib.sha256(b"manifest").digest(), ORIGIN, 7),
+    events.Exported("records", "/export", "uid 0 (says ana)", 2, 2**40, hashlib.sha256(b"digest").digest(), ORIGIN, 7),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faulting import FaultSite
 from tests.site import until
+from tests.stamping import Authority, stamping
 from vaultd.anchor.place import escaped
 from vaultd.cli.main import main
 from vaultd.ledger import checkpoint, create, epochs, note
@@ -157,3 +158,22 @@ def test_a_witness_that_does_not_answer_is_an_alert_after_its_time(site: FaultSi
     (shown,) = [one for one in site.status()["ledger"]["anchors"] if one["kind"] == "witness"]
     assert (shown["at"], shown["overdue"]) == (None, True)
     change(site, "two")  # it holds up nothing
+
+
+def test_an_authority_is_asked_more_seldom_than_is_signed(site: FaultSite, tmp_path: Path) -> None:
+    """Every stamp is somebody's work and a file for ever; the next one covers all before it."""
+    authority = Authority(tmp_path / "tsa")
+    with stamping(authority.answer) as server:
+        site.file_tail = f'{OFTEN}[[ledger.timestamp]]\nname = "tsa"\nurl = "{server.url}"\nca = "{authority.root}"\n'
+        site.ready()
+        site.start()
+        for name in ("one", "two", "three"):
+            size = signed(site).size
+            change(site, name)
+            until(lambda size=size: max(sizes(mirror(site)), default=0) > size, "it is signed and published")
+        until(lambda: server.asked, "it is stamped")
+        site.stop()
+        assert len(server.asked) == 1
+    assert len(list((site.state / "ledger/anchors/timestamp/tsa").iterdir())) == 1
+    (config,) = site.write().ledger.timestamp
+    assert config.every == 3600

@@ -60,8 +60,10 @@ def ask(
         hint = _("check its address and the line; it is asked again by itself")
         if isinstance(error, ssl.SSLCertVerificationError):
             why = _("its certificate does not hold: {error}").format(error=error.verify_message)
-            hint = _("it must lead to an authority that this machine trusts (update-ca-certificates), or that is in the "
-                     "file which the daemon's SSL_CERT_FILE names")  # fmt: skip
+            hint = _(
+                "it must lead to an authority that this machine trusts (update-ca-certificates), or that is in the "
+                "file which the daemon's SSL_CERT_FILE names"
+            )
         raise NoAnswerError(_("{name} cannot be asked").format(name=name), why, hint) from error
     if len(content) > LARGEST:
         raise NoAnswerError(_("{name} cannot be asked").format(name=name), _("its answer is too large"))

@@ -69,7 +69,7 @@ def manifest_command(
 
 
 def _record(cli: Cli, made: Made, asked: Asked) -> None:
-    """Files that leave the vault's protection are an entry, like a restore. On a machine without a ledger there is none."""
+    """Files that leave the vault's protection are an entry, like a restore; where there is no ledger, none."""
     from vaultd.custody import caller
     from vaultd.ledger.events import Exported
 

@@ -105,8 +105,8 @@ class Restored(Body):
 
 @dataclass(frozen=True, slots=True)
 class Exported(Body):
-    """Files of a vault were given out as a bag. ``log`` and ``entry``: the ledger, and the ``snapshot`` entry in it, that
-    vouches for them; ``manifest``: as that entry has it."""
+    """Files of a vault were given out as a bag. ``log`` and ``entry``: the ledger, and the ``snapshot`` entry in it,
+    that vouches for them; ``manifest``: as that entry has it."""
 
     TYPE: ClassVar[str] = "export"
     vault: str
