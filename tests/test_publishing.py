@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +180,29 @@ def test_an_authority_is_asked_more_seldom_than_is_signed(site: FaultSite, tmp_p
     assert len(list((site.state / "ledger/anchors/timestamp/tsa").iterdir())) == 1
     (config,) = site.write().ledger.timestamp
     assert config.every == 3600
+
+
+def test_who_holds_the_off_site_store_alone_learns_no_name_no_hash_and_no_content(site: FaultSite) -> None:
+    """Checkpoints are all that is readable there: the log's name, a size, a hash of hashes."""
+    vault = site.ready()
+    name, content = "病案-Zhang-2024", b"diagnosis: secret " * 20
+    (vault / name).write_bytes(content)
+    digest = hashlib.sha256(content).digest()
+    site.start()
+    site.wait_protected()
+    until(lambda: signed(site).size in sizes(mirror(site)) and signed(site).size > 1, "it is published")
+    site.stop()
+    assert digest.hex() in {one["sha256"] for one in site.entries("version")}
+    (snapshot,) = site.entries("snapshot")
+    hidden = [
+        name.encode(), os.fsencode(vault), content[:18], digest, digest.hex().encode(), base64.b64encode(digest),
+        str(snapshot["manifest"]).encode(), b"records",
+    ]  # fmt: skip
+    root = site.servers["offsite"].root
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for path in files:
+        seen = os.fsencode(path.relative_to(root)) + path.read_bytes()
+        assert [one for one in hidden if one in seen] == [], path
+    readable = {path.parent for path in files if path.relative_to(root).parts[0] != "repo"}
+    assert readable == {mirror(site)}
