@@ -50,8 +50,7 @@ def body(number: int) -> Body:
 
 def all_entries(folder: Path) -> list[bytes]:
     """The bytes of every entry on record, in order, signed or not."""
-    reader = Reader(folder)
-    return [reader.raw(index) for index in range(reader.size)]
+    return list(Reader(folder).in_order())
 
 
 def root_of(entries: list[bytes]) -> bytes:

@@ -30,7 +30,7 @@ from vaultd.daemon import protect_once
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.errors import VaultdError
 from vaultd.ledger import create
-from vaultd.ledger.entry import path_of
+from vaultd.ledger.entry import decode, path_of
 from vaultd.ledger.reading import Reader
 from vaultd.ledger.verify import verify
 from vaultd.restic.process import Repository
@@ -214,8 +214,7 @@ class Site:
 
     def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What is on record, signed or not, in order; of one type, or of any."""
-        reader = Reader(self.state / "ledger")
-        found = [reader.entry(index) for index in range(reader.size)]
+        found = [decode(one) for one in Reader(self.state / "ledger").in_order()]
         return [one for one in found if kind in (None, one["type"])]
 
     # what is really there, by restic alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,8 +72,8 @@ class Authority:
 
 
 @contextlib.contextmanager
-def stamping(answer: Callable[[bytes], bytes]) -> Iterator[ToldServer]:
-    """A server that answers requests so."""
+def stamping(answer: Callable[[bytes], bytes], tls: ssl.SSLContext | None = None) -> Iterator[ToldServer]:
+    """A server that answers requests so; ``tls``: by https."""
     kind = "application/timestamp-reply"
-    with told(lambda _method, _path, body: Reply(200, answer(body), kind)) as server:
+    with told(lambda _method, _path, body: Reply(200, answer(body), kind), tls) as server:
         yield server

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.anchoring import Ledger
-from vaultd.anchor import kept, mirror, place
+from vaultd.anchor import kept, mirror, place, spacing
 from vaultd.anchor.faults import InconsistentError, ShorterError
 from vaultd.errors import LedgerStoppedError, RepositoryError, TargetReadOnlyError, UnreachableError, VaultdError
 from vaultd.ledger import checkpoint
@@ -277,3 +279,109 @@ def test_a_new_file_is_never_put_over_one_that_came_meanwhile(config, target, le
         mirror.publish(config, target, ledger.folder, ledger.note())
     assert [path.name for path in there.iterdir()] == ["1"]
     assert (there / "1").read_bytes() == b"somebody was faster\n"
+
+
+# -- of those far back fewer stay
+
+
+def test_how_many_stay_in_years_and_that_nothing_left_out_is_ever_wanted_again():
+    year = 365 * 24 * 60
+    assert len(spacing.retained(range(1, year + 1))) < 2_600
+    assert len(spacing.retained(range(1, 10 * year + 1))) < 7_200
+    assert spacing.retained([]) == set()
+    assert spacing.retained(range(1, 1_001)) == set(range(1, 1_001))
+    signed = range(3, 2 * 200_000, 2)
+    last, before = 1, {signed[0]}
+    for count in [*range(2, 40), *range(990, 1_200), *range(63_990, 64_300), *range(64_300, len(signed), 7_919)]:
+        now = spacing.retained(signed[:count])
+        assert {signed[0], *signed[max(0, count - spacing.NEWEST) : count]} <= now
+        assert {one for one in now if one <= signed[last - 1]} <= before, count
+        last, before = count, now
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """So that little is much: the newest three, then one in two up to six back, then one in four."""
+    monkeypatch.setattr(spacing, "NEWEST", 3)
+    monkeypatch.setattr(spacing, "_STEPS", ((6, 2), (None, 4)))
+
+
+def published(config, target, ledger, count):
+    for _number in range(count):
+        mirror.publish(config, target, ledger.folder, ledger.note())
+        ledger.grow()
+
+
+def test_a_mirror_keeps_fewer_of_those_far_back_and_that_is_no_loss(config, target, ledger, there, few):
+    published(config, target, ledger, 12)
+    mirror.publish(config, target, ledger.folder, ledger.note())
+    signed = ledger.folder.kept_sizes()
+    wanted = {signed[number] for number in (0, 4, 8, 10, 11, 12)}
+    assert {int(path.name) for path in there.iterdir()} == wanted == spacing.retained(signed)
+    assert set(kept.sizes(ledger.folder, kept.MIRROR, "offsite")) == wanted
+    seen = mirror.look(config, target, ledger.folder, everything=True)
+    assert (seen.newest.size, seen.missing) == (ledger.size, ())
+    (there / str(signed[4])).unlink()  # one that was to stay
+    assert mirror.look(config, target, ledger.folder).missing == (signed[4],)
+
+
+def test_what_is_not_as_it_was_read_back_is_not_removed_but_told(config, target, ledger, there, few):
+    published(config, target, ledger, 4)
+    other = ledger.folder.kept_sizes()[1]
+    assert (there / str(other)).exists()
+    (there / str(other)).write_bytes(b"somebody's own\n")
+    with pytest.raises(InconsistentError):
+        mirror.publish(config, target, ledger.folder, ledger.note())
+    assert (there / str(other)).read_bytes() == b"somebody's own\n"
+    assert (there / str(ledger.size)).exists()
+
+
+def test_a_stranger_under_a_size_far_back_is_not_ours_to_remove(config, target, ledger, there, few, monkeypatch):
+    monkeypatch.setattr(mirror, "MOST_READ", 1)  # it is not read yet
+    published(config, target, ledger, 4)
+    (there / "2").write_bytes(b"?")
+    assert 2 not in ledger.folder.kept_sizes()
+    mirror.publish(config, target, ledger.folder, ledger.note())
+    assert (there / "2").exists()
+
+
+def test_a_server_that_lets_nothing_be_removed_keeps_all(config, target, ledger, there, few, monkeypatch):
+    monkeypatch.setattr(place.Session, "attempt", lambda *_words: False)
+    published(config, target, ledger, 6)
+    assert len(list(there.iterdir())) == 6 == len(kept.sizes(ledger.folder, kept.MIRROR, "offsite"))
+    assert mirror.look(config, target, ledger.folder, everything=True).missing == ()
+
+
+def test_a_crash_between_removal_and_record_is_no_loss(config, target, ledger, there, few, monkeypatch):
+    class Dead(BaseException):
+        pass
+
+    def dies(*_words):
+        raise Dead
+
+    monkeypatch.setattr(kept, "forget", dies)
+    with pytest.raises(Dead):
+        published(config, target, ledger, 12)
+    monkeypatch.undo()
+    monkeypatch.setattr(spacing, "NEWEST", 3)
+    monkeypatch.setattr(spacing, "_STEPS", ((6, 2), (None, 4)))
+    assert len(list(there.iterdir())) < len(kept.sizes(ledger.folder, kept.MIRROR, "offsite"))
+    assert mirror.look(config, target, ledger.folder).missing == ()
+    published(config, target, ledger, 2)
+    assert {int(path.name) for path in there.iterdir()} == set(kept.sizes(ledger.folder, kept.MIRROR, "offsite"))
+
+
+def test_very_many_copies_are_looked_at_once_an_hour(config, target, ledger, offsite, monkeypatch):
+    copies = offsite.root / ".vaultd/anchored/20261123T065409.123Z/ward.example%2Frecords"
+    copies.mkdir(parents=True)
+    monkeypatch.setattr(mirror, "MANY_COPIES", 1)
+    looked = []
+    for _number in range(4):
+        (copies / str(ledger.size)).write_bytes(ledger.note())
+        looked.append(mirror.publish(config, target, ledger.folder, ledger.note()).before.anchored is not None)
+        ledger.grow()
+    assert looked == [True, True, False, False]
+    newest = kept.sizes(ledger.folder, kept.ANCHORED, "offsite")[-1]
+    os.utime(kept.file_of(ledger.folder, kept.ANCHORED, "offsite", newest), (0, 0))
+    assert mirror.publish(config, target, ledger.folder, ledger.note()).before.anchored is not None
+    assert mirror.look(config, target, ledger.folder).anchored is not None

@@ -68,6 +68,10 @@ def test_a_changed_host_key_is_refused_before_authentication_and_protection_goes
     assert_blocked(working, "host-key", 6, "host-key")
     assert server.authentications_seen() == before, "not even the user's name has been told"
     assert known_hosts.read_text() == pinned, "nobody has learned the new key"
+    until(lambda: len(working.entries("host-key-refused")) == 1, "the refusal is on record")
+    assert working.cli("target", "check").code == 6
+    refused = until(lambda: working.entries("host-key-refused")[1:], "that of the command too")
+    assert (refused[0]["target"], "pinned is" in str(refused[0]["reason"])) == ("offsite", True)
     known_hosts.write_text(server.known_hosts_line())
     goes_on(working, "host-key")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +115,19 @@ def test_imports_point_down(name: str, path: Path) -> None:
 )
 def test_the_test_can_fail(module: str, source: str, fails: bool) -> None:
     assert bool(wrong(source, module)) is fails
+
+
+def test_the_verifier_brings_nothing_of_the_daemon() -> None:
+    """It runs where vaultd never ran: formats and texts, no database, no line, no configuration."""
+    code = "import sys, vaultd.ledger.verify; print(*(one for one in sys.modules if one.startswith('vaultd')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    beside = {one for one in done.stdout.split() if not one.startswith("vaultd.ledger")}
+    assert beside <= {"vaultd", "vaultd.files", "vaultd.i18n", "vaultd.names"}
+    assert "vaultd.ledger.log" not in done.stdout.split()
+
+
+def test_only_custody_writes_entries() -> None:
+    """Whoever makes a ledger or changes its key (``create``) writes the entry of that; all else is custody's."""
+    names_it = re.compile(r"vaultd\.ledger\.log\b|from vaultd\.ledger import [^\n]*\blog\b")
+    writers = {name for name, path in modules() if names_it.search(path.read_text("utf-8"))}
+    assert writers == {"vaultd.custody.writer", "vaultd.ledger.create"}

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.faulting import FaultSite, bare_site
+from tests.ledgermaking import make
 from vaultd.cli.main import main
 from vaultd.ledger.reading import Reader
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[FaultSite]:
-    with bare_site(tmp_path) as made:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultSite]:
+    """Protected twice; what a test changes it puts back."""
+    with bare_site(tmp_path_factory.mktemp("site")) as made:
         vault = made.add_vault()
         (vault / "ward").mkdir()
         (vault / "ward/list").write_text("one")
@@ -76,8 +78,21 @@ def test_verify_takes_a_checkpoint_from_elsewhere_and_tells_a_changed_bit(
     kept.write_bytes(ledger(site, capsysbinary, "checkpoint"))
     assert b"holds" in ledger(site, capsysbinary, "verify", "--checkpoint", str(kept), "--targets")
     tile = next((site.state / "ledger/tile/entries").rglob("*.p/*"))
-    content = bytearray(tile.read_bytes())
-    content[40] ^= 1
-    tile.write_bytes(content)
+    good = tile.read_bytes()
+    tile.write_bytes(good[:40] + bytes([good[40] ^ 1]) + good[41:])
     shown = json.loads(ledger(site, capsysbinary, "verify", "--json", code=4))
+    tile.write_bytes(good)
     assert (shown["holds"], shown["finding"]["code"], shown["finding"]["entry"]) == (False, "tile", 0), shown
+
+
+def test_the_newest_entries_are_shown_without_the_older_ones_being_read(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Of 900 entries all but the newest bundles are gone: nobody misses them."""
+    folder = make(tmp_path / "ledger", [1, 900]).path
+    for name in ("entries/000", "entries/001", "entries/002", "0/000", "0/001", "0/002"):
+        (folder / "tile" / name).unlink()
+    capsysbinary.readouterr()
+    assert main(["ledger", "show", "--last", "20", "--lines", "--ledger", str(folder)]) == 0
+    shown = [json.loads(one)["seq"] for one in capsysbinary.readouterr().out.splitlines()]
+    assert shown == list(range(880, 900))

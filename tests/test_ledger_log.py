@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,21 +180,28 @@ def test_killed_at_a_step(tmp_path: Path, name: str, times: int) -> None:
         assert kept.root == root_of(entries[:size])
 
 
-def unsealed(tmp_path: Path) -> tuple[Path, list[bytes]]:
-    made = make_log(tmp_path / "ledger")
+@pytest.fixture(scope="module")
+def unsealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_log(tmp_path_factory.mktemp("unsealed") / "ledger")
     log = made.open()
     for number in range(4):
         log.append(some(5, 10 * number))
     log.close()
-    return made.folder, all_entries(made.folder)
+    return made.folder
+
+
+def copied(folder: Path, to: Path) -> tuple[Path, list[bytes]]:
+    """A log of its own, that somebody may damage; and its entries."""
+    shutil.copytree(folder.parent, to, dirs_exist_ok=True)
+    return to / folder.name, all_entries(folder)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_write_ahead_file_damaged_anywhere_loses_nothing(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, unsealed: Path, data: st.DataObject
 ) -> None:
-    folder, entries = unsealed(tmp_path_factory.mktemp("log"))
+    folder, entries = copied(unsealed, tmp_path_factory.mktemp("log"))
     copies = wal.paths(folder / "wal", 1)
     damaged = data.draw(st.sampled_from(copies))
     content = bytearray(damaged.read_bytes())
@@ -212,9 +220,11 @@ def test_a_write_ahead_file_damaged_anywhere_loses_nothing(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_torn_in_both_copies_only_the_tail_goes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_torn_in_both_copies_only_the_tail_goes(
+    tmp_path_factory: pytest.TempPathFactory, unsealed: Path, data: st.DataObject
+) -> None:
     """A power cut tears both at the same place at worst: what was whole before is there, and the log goes on."""
-    folder, entries = unsealed(tmp_path_factory.mktemp("log"))
+    folder, entries = copied(unsealed, tmp_path_factory.mktemp("log"))
     content = wal.paths(folder / "wal", 1)[0].read_bytes()
     at = data.draw(st.integers(0, len(content)))
     for path in wal.paths(folder / "wal", 1):

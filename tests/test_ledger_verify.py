@@ -203,7 +203,7 @@ def test_tiles_beyond_the_checkpoint_must_be_those_of_the_write_ahead_files(
 
 def test_only_the_checkpoint_that_a_crash_kept_back_may_be_newer(made: Made) -> None:
     logs.put(made.folder, {"checkpoint": made.notes[256]})
-    assert finding(made).code == Code.UNSIGNED  # the write-ahead files begin after a newer one
+    assert finding(made).code == Code.CHECKPOINT_GONE  # the write-ahead files begin after a newer one
     for copy in wal.COPIES:
         (made.folder / "wal" / f"300.{copy}").unlink()
     assert finding(made).code == Code.UNSIGNED  # tiles that nothing explains
@@ -302,7 +302,7 @@ def test_write_ahead_files_must_agree_with_each_other(made: Made) -> None:
 
 def test_no_entry_is_missing_before_the_write_ahead_files(made: Made) -> None:
     frames(made, 302, [])
-    assert found(made) == (Code.UNSIGNED, "wal/302.a", None)
+    assert found(made) == (Code.CHECKPOINT_GONE, "wal/302.a", None)
 
 
 def test_unsigned_entries_are_looked_at_too(made: Made) -> None:

@@ -150,6 +150,16 @@ def test_a_restored_vault_becomes_a_bag_that_the_programs_of_others_accept(site:
     assert site.cli("manifest", "records", "--to", str(bag)).code == 0
     assert (bag / "names.jsonl").read_bytes() == before
     assert programs(bag) == ALL
+    (bag / "data/plain").write_text("another")
+    assert site.cli("manifest", "records", "--to", str(bag)).code == 4
+    site.backup()
+    given = site.entries("export")  # twice made is twice given out; the third time it was not
+    assert [(one["to"], one["manifest"], one["entry"]) for one in given] == [
+        (str(bag), snapshot["manifest"], snapshot["seq"])
+    ] * 2
+    assert {(one["files"], one["log"], one["who"]) for one in given} == {
+        (len(on_disk), snapshot["origin"], f"uid {os.geteuid()}")
+    }
 
 
 def proved(bag: Path, manifest: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 
 from tests.faulting import FaultSite
 from tests.site import until
+from tests.stamping import Authority, stamping
 from vaultd.anchor.place import escaped
 from vaultd.cli.main import main
 from vaultd.ledger import checkpoint, create, epochs, note
@@ -42,7 +46,8 @@ def signed(site: FaultSite) -> Checkpoint:
 
 
 def sizes(folder: Path) -> set[int]:
-    return {int(path.name) for path in folder.iterdir()} if folder.is_dir() else set()
+    """Those that are there; a name that begins with a dot is one that is being written."""
+    return {int(path.name) for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
 
 
 def change(site: FaultSite, name: str) -> None:
@@ -156,3 +161,48 @@ def test_a_witness_that_does_not_answer_is_an_alert_after_its_time(site: FaultSi
     (shown,) = [one for one in site.status()["ledger"]["anchors"] if one["kind"] == "witness"]
     assert (shown["at"], shown["overdue"]) == (None, True)
     change(site, "two")  # it holds up nothing
+
+
+def test_an_authority_is_asked_more_seldom_than_is_signed(site: FaultSite, tmp_path: Path) -> None:
+    """Every stamp is somebody's work and a file for ever; the next one covers all before it."""
+    authority = Authority(tmp_path / "tsa")
+    with stamping(authority.answer) as server:
+        site.file_tail = f'{OFTEN}[[ledger.timestamp]]\nname = "tsa"\nurl = "{server.url}"\nca = "{authority.root}"\n'
+        site.ready()
+        site.start()
+        for name in ("one", "two", "three"):
+            size = signed(site).size
+            change(site, name)
+            until(lambda size=size: max(sizes(mirror(site)), default=0) > size, "it is signed and published")
+        until(lambda: server.asked, "it is stamped")
+        site.stop()
+        assert len(server.asked) == 1
+    assert len(list((site.state / "ledger/anchors/timestamp/tsa").iterdir())) == 1
+    (config,) = site.write().ledger.timestamp
+    assert config.every == 3600
+
+
+def test_who_holds_the_off_site_store_alone_learns_no_name_no_hash_and_no_content(site: FaultSite) -> None:
+    """Checkpoints are all that is readable there: the log's name, a size, a hash of hashes."""
+    vault = site.ready()
+    name, content = "病案-Zhang-2024", b"diagnosis: secret " * 20
+    (vault / name).write_bytes(content)
+    digest = hashlib.sha256(content).digest()
+    site.start()
+    site.wait_protected()
+    until(lambda: signed(site).size in sizes(mirror(site)) and signed(site).size > 1, "it is published")
+    site.stop()
+    assert digest.hex() in {one["sha256"] for one in site.entries("version")}
+    (snapshot,) = site.entries("snapshot")
+    hidden = [
+        name.encode(), os.fsencode(vault), content[:18], digest, digest.hex().encode(), base64.b64encode(digest),
+        str(snapshot["manifest"]).encode(), b"records",
+    ]  # fmt: skip
+    root = site.servers["offsite"].root
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for path in files:
+        seen = os.fsencode(path.relative_to(root)) + path.read_bytes()
+        assert [one for one in hidden if one in seen] == [], path
+    readable = {path.parent for path in files if path.relative_to(root).parts[0] != "repo"}
+    assert readable == {mirror(site)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -106,16 +107,17 @@ class ToldServer:
     asked: list[tuple[str, str, bytes]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     port: int = 0
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{self.scheme}://{LOOPBACK}:{self.port}"
 
 
 @contextlib.contextmanager
-def told(reply: Callable[[str, str, bytes], Reply]) -> Iterator[ToldServer]:
-    """Such a server, running."""
-    state = ToldServer(reply)
+def told(reply: Callable[[str, str, bytes], Reply], tls: ssl.SSLContext | None = None) -> Iterator[ToldServer]:
+    """Such a server, running; ``tls``: by https, with this certificate."""
+    state = ToldServer(reply, scheme="http" if tls is None else "https")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -144,6 +146,8 @@ def told(reply: Callable[[str, str, bytes], Reply]) -> Iterator[ToldServer]:
     server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
     server.daemon_threads = True
     state.port = server.server_address[1]
+    if tls is not None:  # the handshake is in the thread of its connection, not in the one that accepts
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -84,3 +84,15 @@ def keep(folder: LogFolder, kind: str, name: str, size: int, content: bytes) -> 
             _("make room, or bring the ledger's folder back; it is asked for again by itself"),
         ) from error  # fmt: skip
     return True
+
+
+def forget(folder: LogFolder, kind: str, name: str, size: int) -> None:
+    """Drop what was kept for a size: the place itself no longer has it, and need not. Raises LedgerError."""
+    file = file_of(folder, kind, name, size)
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            _("{file} cannot be removed").format(file=file), error.strerror or str(error),
+            _("make the ledger's folder writable; it is tried again by itself"),
+        ) from error  # fmt: skip

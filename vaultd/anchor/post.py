@@ -58,6 +58,12 @@ def ask(
         late = expired.is_set() or isinstance(error, TimeoutError)
         why = _("it did not answer in time") if late else str(error) or type(error).__name__
         hint = _("check its address and the line; it is asked again by itself")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            why = _("its certificate does not hold: {error}").format(error=error.verify_message)
+            hint = _(
+                "it must lead to an authority that this machine trusts (update-ca-certificates), or that is in the "
+                "file which the daemon's SSL_CERT_FILE names"
+            )
         raise NoAnswerError(_("{name} cannot be asked").format(name=name), why, hint) from error
     if len(content) > LARGEST:
         raise NoAnswerError(_("{name} cannot be asked").format(name=name), _("its answer is too large"))

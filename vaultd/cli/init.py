@@ -79,10 +79,12 @@ def init_command(
     **given: Any,
 ) -> None:
     """Take the steps, and show where they led."""
-    from vaultd.cli import init_steps, ledger
+    from vaultd.cli import init_steps, root_key
 
     ask = not (batch or cli.json)
     config, written = _configuration(cli, given, ask=ask, restore_only=restore_only)
+    if not config.ledger_folder.exists():
+        root_key.check(root_key_file)
     make_private_directory(config.host.state)
     root: SignerKey | None = None
     states: list[TargetState] = []
@@ -93,16 +95,17 @@ def init_command(
             init_steps.off_site(cli, config, state, host_keys, ask=ask)
         root = _ledger(config) if config.vault else None  # last: its key is shown once, and must not be scrolled away
     finally:
+        kept = None if root is None else root_key.keep(cli, root, root_key_file)
         cli.emit(
             {
                 "version": 1, "config": str(config.file), "config_written": written, "host": config.host.name,
                 "state": str(config.host.state), "targets": [state.as_json(show_password) for state in states],
-                "ledger": None if root is None else ledger.root_key_json(root, root_key_file),
+                "ledger": None if root is None else root_key.as_json(root, kept),
                 "ready": len(states) == len(config.target) and all(state.repository for state in states),
             }
         )  # fmt: skip
         if root is not None:
-            ledger.say_root_key(cli, root, root_key_file)
+            root_key.say(cli, root, kept)
     for state in states:
         on_paper(cli, state, show_password)
     _next(cli, config)

@@ -1,10 +1,9 @@
-"""``vaultd ledger init|show|prove|rotate|continue``: the record that outsiders can check."""
+"""``vaultd ledger show|prove``: the record that outsiders can check. Its other commands are in files of their own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,13 +12,6 @@ from vaultd.errors import EXIT_DONE, ConfigError, LedgerError
 from vaultd.i18n import N_, _
 from vaultd.names import display
 
-if TYPE_CHECKING:
-    from vaultd.ledger.note import SignerKey
-
-_ROOT_FILE = click.option(
-    "--root-key-file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help=N_("Keep the root key in this file (mode 0600) too: on a medium that leaves this machine."),
-)  # fmt: skip
 folder_option = click.option(
     "--ledger", "folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
     help=N_("Another ledger folder, such as a copy [default: that of the configuration]"),
@@ -39,34 +31,17 @@ def ledger_group() -> None:
 
 
 ledger_group.lazy = {
+    "init": ("vaultd.cli.ledger_keys:init_command", N_("Make the ledger of this host.")),
     "verify": ("vaultd.cli.ledger_check:verify_command", N_("Check the whole ledger.")),
     "checkpoint": ("vaultd.cli.ledger_check:checkpoint_command", N_("Print the newest checkpoint.")),
+    "rotate": ("vaultd.cli.ledger_keys:rotate_command", N_("Change the key that signs.")),
+    "continue": ("vaultd.cli.ledger_keys:continue_command", N_("Begin a new ledger under a new name.")),
 }
 
 
 def ledger_folder(cli: Cli, given: Path | None) -> Path:
     """The folder that is meant: cheap, without the rest of the configuration."""
     return given if given is not None else cli.places().state / "ledger"
-
-
-@ledger_group.command_of(
-    "init",
-    help=N_(
-        "Make the ledger of this host, and show its root key, which is kept nowhere else: it belongs on paper, into "
-        "the safe. `vaultd init` does so too; this is for a host that was set up before."
-    ),
-    examples=["vaultd ledger init", "vaultd ledger init --root-key-file /media/stick/root.key"],
-)
-@_ROOT_FILE
-@pass_cli
-def init_command(cli: Cli, root_key_file: Path | None) -> int:
-    """Make it, and show what belongs on paper."""
-    from vaultd.ledger import create
-
-    config = cli.config()
-    root = create.make(config.ledger_folder, config.ledger_key, config.host.name)
-    show_root_key(cli, root, root_key_file)
-    return EXIT_DONE
 
 
 @ledger_group.command_of(
@@ -209,96 +184,3 @@ def _in_vault(cli: Cli, path: str) -> tuple[str, bytes]:
         _("{path} cannot be proved").format(path=display(path)), _("it is in no vault"),
         _("name the vault, and the path in it: --vault NAME PATH"),
     )  # fmt: skip
-
-
-@ledger_group.command_of(
-    "rotate",
-    help=N_(
-        "Change the key that signs: the old one signs that over and is erased. Needs the root key from the safe, and "
-        "the daemon stopped."
-    ),
-    examples=["vaultd ledger rotate", "vaultd ledger rotate --root-key-file /media/stick/root.key"],
-)
-@click.option("--root-key-file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help=N_("Read the root key from this file instead of asking for it."))  # fmt: skip
-@pass_cli
-def rotate_command(cli: Cli, root_key_file: Path | None) -> int:
-    """Ask for the root key, and hand over."""
-    from vaultd.daemon.lock import exclusive
-    from vaultd.ledger import create, epochs, private
-
-    config = cli.config()
-    if root_key_file is not None:
-        words = root_key_file.read_text("utf-8")
-    elif cli.json:
-        raise ConfigError(_("the key is not changed"), _("--json never asks"), _("name it: --root-key-file FILE"))
-    else:
-        words = click.prompt(_("Root key, from paper"), hide_input=True, err=True)
-    with exclusive(config.host.state):
-        origin = create.finish_rotation(config.ledger_folder, config.ledger_key).origin
-        root = private.from_words(words, epochs.root_name(origin))
-        epoch = create.rotate(config.ledger_folder, config.ledger_key, root, f"uid {os.geteuid()}")
-    cli.emit({"version": 1, "epoch": epoch.number, "key": epoch.key.encoded()})
-    cli.say(_("Epoch {number}: sizes from {first} on are signed by {key}").format(
-        number=epoch.number, first=epoch.first, key=epoch.key.encoded()))  # fmt: skip
-    return EXIT_DONE
-
-
-@ledger_group.command_of(
-    "continue",
-    help=N_(
-        "Begin a new ledger under a new name, whose first entry names the newest checkpoint of the old one. For an old "
-        "one that was damaged, set back or lost its key. The old folder is kept beside the new one. Needs the daemon "
-        "stopped."
-    ),
-    examples=["vaultd ledger continue --reason 'disk failed, folder from the copy of 2 May'"],
-)
-@click.option("--reason", required=True, metavar="TEXT", help=N_("Why; it is on record in the first entry."))
-@_ROOT_FILE
-@pass_cli
-def continue_command(cli: Cli, reason: str, root_key_file: Path | None) -> int:
-    """Set the old one aside, make a new one that names it."""
-    from vaultd.daemon.lock import exclusive
-    from vaultd.ledger import create
-
-    config = cli.config()
-    with exclusive(config.host.state):
-        previous = create.set_aside(config.ledger_folder, config.ledger_key)
-        root = create.make(
-            config.ledger_folder, config.ledger_key, config.host.name, previous=previous or None, reason=reason
-        )
-    show_root_key(cli, root, root_key_file)
-    return EXIT_DONE
-
-
-def root_key_json(root: SignerKey, file: Path | None) -> dict[str, Any]:
-    """What ``--json`` says of a new ledger: the root key itself unless it went to a file."""
-    from vaultd.ledger import private
-
-    origin = root.name.removesuffix("/root")
-    found: dict[str, Any] = {"origin": origin, "root_key": root.verifier.encoded()}
-    return found | ({"root_private": private.as_words(root)} if file is None else {"root_key_file": str(file)})
-
-
-def show_root_key(cli: Cli, root: SignerKey, file: Path | None) -> None:
-    """The root key for the safe, and into a file where that was asked for. It is kept nowhere else."""
-    cli.emit({"version": 1, "ledger": root_key_json(root, file)})
-    say_root_key(cli, root, file)
-
-
-def say_root_key(cli: Cli, root: SignerKey, file: Path | None) -> None:
-    """The same for people, and the file."""
-    from vaultd import files
-    from vaultd.ledger import private
-
-    if file is not None:
-        files.create_exclusive(file, f"{private.as_words(root)}\n".encode(), 0o600)
-    cli.say()
-    cli.say(_("The ledger {origin} is made. Write this on paper and keep it in a safe:").format(
-        origin=root.name.removesuffix("/root")))  # fmt: skip
-    cli.say("  " + _("its root key, public:  {key}").format(key=root.verifier.encoded()))
-    if file is None:
-        cli.say("  " + _("its root key, SECRET:  {key}").format(key=private.as_words(root)))
-        cli.say(_("It is not on this machine. Without it the key that signs can never be changed."))
-    else:
-        cli.say("  " + _("its root key, SECRET:  in the file {file}").format(file=display(file)))

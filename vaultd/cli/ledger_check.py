@@ -73,8 +73,8 @@ def verify_command(cli: Cli, files: tuple[Path, ...], ask: bool, root_key: str |
     for problem in problems:
         cli.note(f"vaultd: {problem}")
     if not problems:
-        cli.say(_("The ledger {origin} holds: {size} signed entries, the newest of {time}; {checkpoints} checkpoints, "
-                  "{epochs} keys, {unsigned} entries not signed yet.").format(
+        cli.say(_("The ledger {origin} holds. Signed entries: {size}, the newest of {time}; checkpoints: "
+                  "{checkpoints}; keys: {epochs}; entries not signed yet: {unsigned}.").format(
             origin=report.origin, size=report.size, time=report.time, checkpoints=report.checkpoints,
             epochs=report.epochs, unsigned=report.unsigned))  # fmt: skip
         if key is None:
@@ -109,7 +109,7 @@ def _elsewhere(cli: Cli, ask: bool) -> Iterator[str]:
     for target in config.target if ask else ():
         seen = mirror.look(config, target, folder, everything=True)
         newest = seen.newest.size if seen.newest is not None else 0
-        cli.note(_("target {name} has seen {size} entries of this ledger").format(name=target.name, size=newest))
+        cli.note(_("target {name} has seen this ledger up to the size {size}").format(name=target.name, size=newest))
         if seen.missing:
             yield _("target {name}: checkpoints that were there are gone: {sizes}").format(
                 name=target.name, sizes=", ".join(map(str, seen.missing))

@@ -15,7 +15,7 @@ from vaultd.i18n import N_, _, ngettext
 from vaultd.names import as_json, display
 
 if TYPE_CHECKING:
-    from vaultd.bag.make import Made
+    from vaultd.bag.make import Asked, Made
     from vaultd.bag.payload import PayloadDiffersError
 
 MOST_NAMES = 20
@@ -63,8 +63,23 @@ def manifest_command(
         except PayloadDiffersError as error:
             differs = error
         else:
+            _record(cli, made, asked)
             return _tell(cli, made, asked.bag)
     return _wrong(cli, differs, asked.bag)
+
+
+def _record(cli: Cli, made: Made, asked: Asked) -> None:
+    """Files that leave the vault's protection are an entry, like a restore; where there is no ledger, none."""
+    from vaultd.custody import caller
+    from vaultd.ledger.events import Exported
+
+    entry = made.record.entry
+    cli.record(
+        Exported(
+            entry["vault"], display(asked.bag.absolute()), caller(), made.files, made.size,
+            bytes.fromhex(entry["manifest"]), entry["origin"], entry["seq"],
+        )
+    )  # fmt: skip
 
 
 def _tell(cli: Cli, made: Made, bag: Path) -> int:

@@ -208,7 +208,11 @@ def check_command(cli: Cli, names: tuple[str, ...]) -> int:
         finding
         for target in chosen
         for finding in check_target(
-            config, target, _pinned_repository(cli, target.name), lambda found: _note_probed(cli, found)
+            config,
+            target,
+            _pinned_repository(cli, target.name),
+            lambda found: _note_probed(cli, found),
+            on_refused=cli.record,
         )
     ]
     faults = [finding for finding in findings if finding.level == "fault"]

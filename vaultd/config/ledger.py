@@ -40,11 +40,12 @@ class WitnessConfig(Table):
 
 class TimestampConfig(Table):
     """[[ledger.timestamp]]: an authority that stamps checkpoints with the time (RFC 3161). ``ca``: the PEM file of the
-    certificates that its answers must lead to."""
+    certificates that its answers must lead to; ``every``: it is asked at most once in so many seconds."""
 
     name: Name
     url: Url
     ca: AbsolutePath
+    every: PositiveDuration = 3600
 
 
 class LedgerConfig(Table):

@@ -34,17 +34,21 @@ LONGEST_WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Somebody who keeps checkpoints. ``send`` blocks, and raises VaultdError."""
+    """Somebody who keeps checkpoints. ``send`` blocks, and raises VaultdError. ``every``: at most once in so many
+    seconds, however often is signed."""
 
     name: str
     send: Callable[[bytes], object]
+    every: float = 0.0
 
 
 def places_of(config: Config, folder: LogFolder) -> list[Place]:
     """Every target, witness and authority of the configuration."""
     found = [Place(one.name, partial(mirror.publish, config, one, folder)) for one in config.target]
     found += [Place(one.name, partial(witness.submit, one, folder)) for one in config.ledger.witness]
-    return found + [Place(one.name, partial(timestamp.stamp, one, folder)) for one in config.ledger.timestamp]
+    return found + [
+        Place(one.name, partial(timestamp.stamp, one, folder), one.every) for one in config.ledger.timestamp
+    ]
 
 
 class Publisher:
@@ -88,8 +92,8 @@ class Publisher:
                 continue
             size, good = await asyncio.to_thread(self._send, place)
             sent, failures = max(sent, size), 0 if good else failures + 1
-            wait = self.config.ledger.checkpoint
-            await asyncio.sleep(wait if good else max(wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0**failures)))
+            wait = place.every if good else min(LONGEST_WAIT, FIRST_WAIT * 2.0**failures)
+            await asyncio.sleep(max(wait, self.config.ledger.checkpoint))
 
     async def once(self) -> None:
         """Look, sign and publish now; for a command that is no daemon."""

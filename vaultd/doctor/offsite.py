@@ -9,9 +9,10 @@ from vaultd import sftp, targets, units
 from vaultd.anchor.probe import WAIT, Probed, probe
 from vaultd.config import Config, TargetConfig
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
-from vaultd.errors import MissingRepositoryError, VaultdError
+from vaultd.errors import HostKeyError, MissingRepositoryError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import epochs
+from vaultd.ledger.events import HostKeyRefused
 from vaultd.names import display
 from vaultd.restic import commands
 
@@ -31,11 +32,12 @@ def check_targets(config: Config) -> Iterator[Finding]:
 def check_target(
     config: Config, target: TargetConfig, pinned_repository: str | None = None,
     on_probed: Callable[[Probed], None] | None = None, wait: float | None = WAIT,
+    on_refused: Callable[[HostKeyRefused], None] | None = None,
 ) -> Iterator[Finding]:  # fmt: skip
     """Connect to one target and look. ``pinned_repository``: the repository's id when it was first used.
 
     ``on_probed`` is told whether the checkpoints there are an anchor; ``wait``: see ``anchor.probe``; None: that is not
-    looked at.
+    looked at. ``on_refused`` is told when the server showed another host key than the pinned one, for the ledger.
     """
     subject = f"target {target.name}"
     known_hosts = config.known_hosts(target)
@@ -46,6 +48,8 @@ def check_target(
     try:
         seen = sftp.preflight(target, known_hosts)
     except VaultdError as error:
+        if on_refused is not None and isinstance(error, HostKeyError):
+            on_refused(HostKeyRefused(target.name, error.why or error.what))
         yield Finding.of(subject, error)
         return
     yield Finding(FINE, subject, _("target {name}: login works").format(name=target.name))

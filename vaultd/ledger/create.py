@@ -10,6 +10,7 @@ from vaultd import files
 from vaultd.errors import ConfigError, LedgerError
 from vaultd.i18n import _
 from vaultd.ledger import epochs, note, private
+from vaultd.ledger.checkpoint import Checkpoint
 from vaultd.ledger.events import Begin, KeyRotated
 from vaultd.ledger.log import Log, create
 from vaultd.ledger.note import SignerKey
@@ -84,6 +85,13 @@ def rotate(folder: Path, key_file: Path, root: SignerKey, who: str) -> epochs.Ep
     finally:
         log.close()
     return epoch
+
+
+def check_seen(folder: Path, key_file: Path, seen: Checkpoint) -> None:
+    """Raise LedgerStoppedError unless the log holds a checkpoint that was signed; one of another log says nothing."""
+    keys = finish_rotation(folder, key_file)
+    if keys.origin == seen.origin:
+        Log(folder, private.read(key_file, keys.origin), known=seen).close()
 
 
 def finish_rotation(folder: Path, key_file: Path) -> epochs.Keys:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vaultd.i18n import _
 from vaultd.ledger import note
 from vaultd.ledger.note import Note, SignerKey, VerifierKey
 
@@ -75,13 +76,13 @@ def parse(root_file: bytes, certificates: Sequence[bytes]) -> Keys:
     """The keys that a log's files tell: ``keys/root``, and ``keys/<epoch>`` in order. Raises ValueError."""
     root_line = root_file.decode()
     if not root_line.endswith("\n"):
-        raise ValueError("keys/root does not end with a line feed")
+        raise ValueError(_("keys/root does not end with a line feed"))
     root = note.parse_key(root_line.removesuffix("\n"))
     epochs = list[Epoch]()
     for number, certificate in enumerate(certificates):
         epochs.append(_epoch(note.parse(certificate), number, root, epochs))
     if not epochs:
-        raise ValueError("keys has no certificate")
+        raise ValueError(_("keys has no certificate"))
     return Keys(root, tuple(epochs))
 
 
@@ -89,18 +90,19 @@ def _epoch(certificate: Note, number: int, root: VerifierKey, before: list[Epoch
     where = f"keys/{number}"
     lines = certificate.text.split("\n")
     if len(lines) != 6 or lines[0] != HEADER or not (lines[2].isdigit() and lines[3].isdigit()):
-        raise ValueError(f"{where} is no certificate")
+        raise ValueError(_("{file} is no certificate").format(file=where))
     epoch = Epoch(int(lines[2]), int(lines[3]), note.parse_key(lines[4]))
     if epoch.text() != certificate.text or epoch.number != number or epoch.key.kind != note.ED25519:
-        raise ValueError(f"{where} is not the certificate of its epoch")
+        raise ValueError(_("{file} is not the certificate of its epoch").format(file=where))
     origin = before[0].key.name if before else epoch.key.name
     if epoch.key.name != origin or root.name != root_name(origin):
-        raise ValueError(f"{where} is of another log")
+        raise ValueError(_("{file} is of another log").format(file=where))
     if epoch.first <= before[-1].first if before else epoch.first != 0:
-        raise ValueError(f"{where} does not begin where it must")
+        raise ValueError(_("{file} does not begin where it must").format(file=where))
     signers = [root, *([before[-1].key] if before else [])]
     lines_of = list(map(VerifierKey.made, signers, certificate.signatures))
     if len(certificate.signatures) != len(signers) or not all(lines_of):
-        raise ValueError(f"{where} is not signed by {' and '.join(key.name for key in signers)}")
+        names = ", ".join(key.name for key in signers)
+        raise ValueError(_("{file} is not signed by {names}").format(file=where, names=names))
     note.verify(certificate, signers)
     return epoch

@@ -104,6 +104,22 @@ class Restored(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Exported(Body):
+    """Files of a vault were given out as a bag. ``log`` and ``entry``: the ledger, and the ``snapshot`` entry in it,
+    that vouches for them; ``manifest``: as that entry has it."""
+
+    TYPE: ClassVar[str] = "export"
+    vault: str
+    to: str
+    who: str
+    files: int
+    size: int
+    manifest: bytes
+    log: str
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationLoaded(Body):
     """The daemon, or a command, works by a configuration other than the last. ``digest``: SHA-256 of the file."""
 
@@ -197,8 +213,8 @@ class Given(Body):
 TYPES: dict[str, type[Body]] = {
     kind.TYPE: kind
     for kind in (
-        Begin, FileVersion, SnapshotMade, RunEnded, Restored, ConfigurationLoaded, TargetTrusted, HostKeyRefused,
-        DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
+        Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, TargetTrusted,
+        HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

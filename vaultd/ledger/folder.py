@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from vaultd.i18n import _
 from vaultd.ledger import note
 from vaultd.ledger.note import Note
 from vaultd.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Tile, tile_at
@@ -101,7 +102,7 @@ def split_bundle(content: bytes, name: str) -> Iterator[bytes]:
         length = int.from_bytes(content[at : at + 2], "big")
         entry = content[at + 2 : at + 2 + length]
         if at + 2 > len(content) or len(entry) != length:
-            raise ValueError(f"{name} ends in the middle of an entry")
+            raise ValueError(_("{file} ends in the middle of an entry").format(file=name))
         yield entry
         at += 2 + length
 

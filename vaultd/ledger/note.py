@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from vaultd.i18n import _
+
 ED25519 = 1
 COSIGNATURE = 4
 LONGEST = 1 << 20
@@ -100,19 +102,19 @@ class SignerKey:
 def parse(encoded: bytes) -> Note:
     """Read a note. Raises ValueError when it is not one, or is spelled in another way than ``Note.encoded`` does."""
     if len(encoded) > LONGEST:
-        raise ValueError(f"a note of {len(encoded)} bytes")
+        raise ValueError(_("a note of {size} bytes").format(size=len(encoded)))
     whole = encoded.decode()  # UnicodeDecodeError is a ValueError
     at = whole.rfind("\n\n")
     if at < 0:
-        raise ValueError("a note without signatures")
+        raise ValueError(_("a note without signatures"))
     text = whole[: at + 1]
     check_text(text)
     lines = whole[at + 2 :].split("\n")
     if lines.pop() or not lines:
-        raise ValueError("a note that does not end with a signature line")
+        raise ValueError(_("a note that does not end with a signature line"))
     note = Note(text, tuple(map(_signature, lines)))
     if note.encoded() != encoded:
-        raise ValueError("a note in another spelling")
+        raise ValueError(_("a note in another spelling"))
     return note
 
 
@@ -128,11 +130,11 @@ def verify(note: Note, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
             raise ValueError(f"the key of {key.name} does not sign notes")
         for signature in filter(key.made, note.signatures):
             if not key.verifies(signature, note.text.encode()):
-                raise ValueError(f"the signature of {key.name} is wrong")
+                raise ValueError(_("the signature of {name} is wrong").format(name=key.name))
             if key not in signed:
                 signed.append(key)
     if not signed:
-        raise ValueError("no known key has signed it")
+        raise ValueError(_("no known key has signed it"))
     return signed
 
 
@@ -167,7 +169,7 @@ def check_text(text: str) -> None:
 def _signature(line: str) -> Signature:
     name, space, value = line.removeprefix(_MARK).partition(" ")
     if not line.startswith(_MARK) or not space:
-        raise ValueError("a line that is no signature")
+        raise ValueError(_("a line that is no signature"))
     check_name(name)
     raw = _decoded(value)
     if len(raw) < 5:

@@ -21,7 +21,8 @@ def prove(path: Path, index: int) -> tuple[bytes, Proof]:
     what = _("entry {index} cannot be proved").format(index=index)
     if index >= signed.size:
         raise LedgerError(
-            what, _("it is on record and not signed yet"), _("the daemon signs within a minute; then again")
+            what, _("it is on record and not signed yet"),
+            _("the daemon signs within a minute, and `vaultd backup` at its end; then again"),
         )  # fmt: skip
     try:
         hashes = tree.inclusion_proof(

@@ -35,6 +35,7 @@ class Code(StrEnum):
     ENTRY_FIELDS = "entry-fields"
     ENTRY_TIME = "entry-time"
     BEGIN = "begin"
+    CHECKPOINT_GONE = "checkpoint-gone"
     UNSIGNED = "unsigned"
     OUTSIDE_UNKNOWN = "outside-unknown"
     OUTSIDE_LARGER = "outside-larger"
@@ -92,9 +93,16 @@ TEXTS: dict[Code, tuple[str, str]] = {
     Code.ENTRY_FIELDS: (N_("does not have the fields of its type"), _SIGNED_SO),
     Code.ENTRY_TIME: (N_("has no proper time, or one before that of the entry ahead of it"), _SIGNED_SO),
     Code.BEGIN: (N_("the log must have one entry that begins it, the first"), _SIGNED_SO),
+    Code.CHECKPOINT_GONE: (
+        N_("begins after a newer checkpoint than the newest one here"),
+        N_("the folder, or a part of it, was set back to an older state: compare with a checkpoint from elsewhere"),
+    ),
     Code.UNSIGNED: (
         N_("is not signed, and does not agree with the log and its write-ahead files"),
-        N_("what is signed is not affected by it; the newest entries were changed, or the newest checkpoint removed"),
+        N_(
+            "what the checkpoints here sign is not affected by it; what came later was changed, or a newer checkpoint "
+            "was removed: compare with one from elsewhere"
+        ),
     ),
     Code.OUTSIDE_UNKNOWN: (
         N_("is not a checkpoint that the keys of this log signed"),
@@ -129,8 +137,10 @@ class Finding(Exception):
             where.append(_("entry {index}").format(index=self.entry))
         if self.outside is not None:
             where.append(_("checkpoint {number} from elsewhere").format(number=self.outside + 1))
-        found = f"{', '.join(where)}: {_(TEXTS[self.code][0])}" if where else _(TEXTS[self.code][0])
-        return f"{found} ({self.why})" if self.why else found
+        found = _(TEXTS[self.code][0])
+        if where:
+            found = _("{where}: {what}").format(where=", ".join(where), what=found)
+        return _("{what} ({why})").format(what=found, why=self.why) if self.why else found
 
     @property
     def meaning(self) -> str:

@@ -23,7 +23,7 @@ def unsigned(reader: Reader, tree: SignedTree) -> list[bytes]:
     found = list[bytes]()
     for start in _starts(reader):
         if start > tree.size:
-            raise Finding(Code.UNSIGNED, f"wal/{start}.a")
+            raise Finding(Code.CHECKPOINT_GONE, f"wal/{start}.a")
         row, row_index = b"", -1
         for index, encoded in enumerate(frames(reader, start), start):
             if index < tree.size:
