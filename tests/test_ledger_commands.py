@@ -75,7 +75,7 @@ def test_verify_takes_a_checkpoint_from_elsewhere_and_tells_a_changed_bit(
     kept = tmp_path / "paper"
     kept.write_bytes(ledger(site, capsysbinary, "checkpoint"))
     assert b"holds" in ledger(site, capsysbinary, "verify", "--checkpoint", str(kept), "--targets")
-    tile = next((site.state / "ledger/tile/entries").rglob("*.p/*"))
+    tile = max((site.state / "ledger/tile/entries").rglob("*.p/*"), key=lambda one: int(one.name))  # of the newest size
     content = bytearray(tile.read_bytes())
     content[40] ^= 1
     tile.write_bytes(content)

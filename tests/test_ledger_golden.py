@@ -31,6 +31,9 @@ PROTECTED = ("checkpoint", "checkpoints", "keys", "tile")
 SECOND = signer(3)
 """The key of epoch 1."""
 
+LATER = {"vault"}
+"""Types that there are since this ledger was written. They have no form of their own: what is golden holds for them."""
+
 PROOFS = ((0, 1), (0, 300), (15, 20), (255, 257), (256, 300), (299, 300))
 """Index and size of each proof that is kept."""
 
@@ -127,7 +130,7 @@ def test_every_type_is_in_it() -> None:
     folder = LogFolder(LEDGER)
     found = [entry.decode(entry_at(folder, index, 300)) for index in range(300)]
     assert [one["seq"] for one in found] == list(range(300))
-    assert {one["type"] for one in found} == events.TYPES.keys()
+    assert {one["type"] for one in found} == events.TYPES.keys() - LATER
     assert {one["origin"] for one in found} == {ORIGIN}
     times = [one["t"] for one in found]
     assert times == sorted(times) and len(set(times)) < len(times)  # once the clock was set back

@@ -114,6 +114,22 @@ class ConfigurationLoaded(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class VaultDescribed(Body):
+    """How a vault is ``protected`` from now on, by the configuration; or that it is ``dropped`` from it: then the rest
+    is left out. ``objective_ms``: the recovery-point objective, milliseconds. ``folder`` is as people read it."""
+
+    TYPE: ClassVar[str] = "vault"
+    vault: str
+    state: str
+    folder: str | None = None
+    classification: str | None = None
+    priority: int | None = None
+    custodian: str | None = None
+    objective_ms: int | None = None
+    targets: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetTrusted(Body):
     """Somebody said that these are the host keys of a target, or that this is its repository."""
 
@@ -197,8 +213,8 @@ class Given(Body):
 TYPES: dict[str, type[Body]] = {
     kind.TYPE: kind
     for kind in (
-        Begin, FileVersion, SnapshotMade, RunEnded, Restored, ConfigurationLoaded, TargetTrusted, HostKeyRefused,
-        DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
+        Begin, FileVersion, SnapshotMade, RunEnded, Restored, ConfigurationLoaded, VaultDescribed, TargetTrusted,
+        HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""
