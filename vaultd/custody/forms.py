@@ -40,6 +40,7 @@ def snapshot(store: Store, done: Acknowledgement, manifest_to: int | None) -> Sn
         done.files, done.total, 0, {key: count for key, count in counts.items() if count},
         store.target_repository(target), _manifest(store, done) if has_manifest else None,
         manifest_to if done.kind is SnapshotKind.FULL else None, done.dump, done.digest,
+        None if done.since is None else str(done.since),
     )  # fmt: skip
 
 

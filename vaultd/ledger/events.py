@@ -51,7 +51,8 @@ class SnapshotMade(Body):
 
     ``manifest``: SHA-256 of the manifest (docs/ledger.md): for a full snapshot of the vault's versions before the entry
     ``manifest_to`` and those of this change set, for an express one of those of this change set alone. ``exceptions``:
-    paths that it has unread, unconfirmed or in motion. ``digest``: SHA-256 of a dump's output.
+    paths that it has unread, unconfirmed or in motion. ``digest``: SHA-256 of a dump's output. ``since_ns``: when the
+    oldest change was seen whose content is at this target with it, and was not before.
     """
 
     TYPE: ClassVar[str] = "snapshot"
@@ -70,6 +71,7 @@ class SnapshotMade(Body):
     manifest_to: int | None = None
     dump: str | None = None
     digest: bytes | None = None
+    since_ns: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ MOST_PEOPLE = 500
 
 TABLES = {
     "restore": "restores",
+    "export": "restores",
     "drill": "drills",
     "key": "keys",
     "target-trusted": "trust",

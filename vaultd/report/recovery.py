@@ -1,8 +1,9 @@
 """Achieved recovery points of each vault at each target, as far as the ledger alone says (docs/report.md).
 
-A version was changed at its ``mtime_ns`` at the latest, and is off-site at a target with the ``snapshot`` entry of its
-change set there. One that another target has recorded is so with the next full snapshot that began after the change
-(or after it was on record). A file that came with an old time, from elsewhere, was not there when the newest complete
+A change is off-site at a target with the ``snapshot`` entry that settles it. The oldest change of a snapshot was seen at
+its ``since_ns``; the versions of its change set were changed at their ``mtime_ns``, which is earlier where nobody looked
+(the daemon was down). Entries of an older vaultd have no ``since_ns``: there a version that another target has recorded
+counts as off-site with the next full snapshot that began after the change (or after it was on record). A file that came with an old time, from elsewhere, was not there when the newest complete
 full snapshot began, so no wait is counted from before that. What comes before the first complete one is the first
 protection and no recovery point. The figure is that of the oldest change of a change set: an upper bound.
 """
@@ -54,6 +55,8 @@ class Line:
     now_exceptions: dict[str, int] = field(default_factory=dict)
     late: int = 0
     waiting: list[Group] = field(default_factory=list)
+    exact: bool = False
+    """Its snapshots say since when the oldest of what they settle had waited."""
 
     def wait(self, group: Group) -> None:
         """Another target has recorded versions that are not known to be here."""
@@ -67,7 +70,7 @@ class Line:
             self.waiting[:2] = [merged]
 
     def settle(self, began: int) -> int | None:
-        """A full snapshot that began then is here: the oldest change that waited for it."""
+        """A snapshot that began then is here, and has what others have recorded: the oldest change among it."""
         done = [one for one in self.waiting if one.newest <= began or one.recorded <= began]
         self.waiting = [one for one in self.waiting if one.newest > began and one.recorded > began]
         return min((one.oldest for one in done), default=None)
@@ -142,7 +145,10 @@ class Recovery:
             for other in self._of_vault[vault]:
                 if other is not line:
                     other.wait(own)
-        if kind == "full" and (waited := line.settle(began)) is not None:
+        if "since_ns" in entry:
+            line.exact = True
+            found.append(int(entry["since_ns"]))
+        if (kind == "full" or line.exact) and (waited := line.settle(began)) is not None and not line.exact:
             found.append(waited)
         lag = None
         if line.complete is not None and found:

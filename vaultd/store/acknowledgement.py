@@ -57,7 +57,8 @@ class Retry:
 class Acknowledgement:
     """Everything that one snapshot settles, written in one transaction.
 
-    ``settled_all``: everything up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
+    ``since``: when the oldest change was seen whose content is safe now and was not before. ``settled_all``: everything
+    up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
     """
 
     change_set: str
@@ -77,6 +78,7 @@ class Acknowledgement:
     settled_all: bool = False
     dump: str | None = None
     digest: bytes | None = None
+    since: int | None = None
 
 
 def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:
