@@ -63,11 +63,11 @@ class Story:
         self._seal_at = 0
 
     def at(self, moment: int) -> None:
-        """It is this moment now; what is older than a quarter of an hour gets its signature."""
+        """It is this moment now; every six hours what is on record gets its signature."""
         self.clock.now = max(self.clock.now, moment)
         if self.clock.now > self._seal_at:
             self.log.seal()
-            self._seal_at = self.clock.now + 15 * MINUTE
+            self._seal_at = self.clock.now + 6 * HOUR
 
     def say(self, kind: str, /, **fields: object) -> None:
         """An event, as the daemon puts it on record; one of a type that there is not yet is left out."""
@@ -76,9 +76,10 @@ class Story:
 
     def change(
         self, vault: str, target: str, ages: list[int], *, kind: str = "full", first: bool = False,
-        second: bool = False, exceptions: dict[str, int] | None = None, files_: int = 12_000, size: int = 40 * 2**30, motion: str = "",
+        second: bool = False, exceptions: dict[str, int] | None = None, files_: int = 12_000, size: int = 40 * 2**30,
+        motion: str = "",
     ) -> str:  # fmt: skip
-        """A snapshot there of versions that were changed so many nanoseconds ago. ``second``: they are on record already."""
+        """A snapshot there of versions that were changed so many nanoseconds ago, on record already if ``second``."""
         self.number += 1
         run, now = f"{self.number:026x}", self.clock.now
         bodies: list[Body] = [

@@ -1,14 +1,13 @@
 """The figures of an audit: one pass over the entries, each handed to the parts that it concerns.
 
 What is before the period only makes the state in which it begins: which alerts stand, what is waiting, what was
-promised. An entry counts at the time when it happened (``at`` where it was recorded later). What is after the period, or has no
-signature yet, is left out.
+promised. An entry counts at the time when it happened (``at`` where it was recorded later). What is after the period,
+or has no signature yet, is left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from vaultd.names import display
 from vaultd.report.anchors import Anchors
 from vaultd.report.coverage import Coverage
 from vaultd.report.deeds import Deeds
+from vaultd.report.exceptions import Names
 from vaultd.report.period import Period, or_none, seconds
 from vaultd.report.recovery import Recovery
 from vaultd.report.source import Progress, Source
@@ -32,7 +32,6 @@ from vaultd.report.uptime import Uptime
 from vaultd.units import parse_rfc3339
 
 VERSION = 1
-MOST_NAMES = 500
 
 _VERSION = re.compile(
     rb'\{(?:"at":"([0-9T:.Z-]{27})",)?"change_set":"([^"\\]*+)"(?:,"mtime_ns":"(-?[0-9]++)")?,"origin":"[^"\\]*+",'
@@ -63,10 +62,10 @@ class _Audit:
         self.period = period
         self.uptime = Uptime(period)
         self.recovery = Recovery(period, self.uptime)
-        self.coverage = Coverage(period, self.recovery, names=MOST_NAMES if names else 0)
+        self.names = Names(names=names)
+        self.coverage = Coverage(period, self.recovery, self.names)
         self.standing = Standing(period)
         self.deeds = Deeds(period)
-        self.names = deque[dict[str, Any]](maxlen=MOST_NAMES if names else 0)
         self.begin: dict[str, Any] = {}
         self.types = dict[str, int]()
         self.entries = self.size = self.bad = 0
@@ -75,6 +74,9 @@ class _Audit:
         self._checkpoint_at: int | None = None
         self.last = 0
         """When the newest entry was made that is not after the period."""
+        self._alive = 0
+        """When the daemon last did something. The entries of a start (what it found interrupted, the configuration)
+        come before it says that it started, so they are no sign of it."""
         self._text, self._moment = "", 0
 
     def bundle(self, entries: Sequence[bytes]) -> None:
@@ -129,15 +131,17 @@ class _Audit:
                 found.get("size", 0), when,
             )  # fmt: skip
             if found["state"] == "in-motion" and self.period.has(when):
-                path = display(entry.path_of(found) or b"")
-                self.names.append({"vault": found["vault"], "target": None, "path": path, "why": "in_motion"})
+                self.names.add(found["vault"], "", "in_motion", display(entry.path_of(found) or b""))
             return
+        if kind in ("snapshot", "verification"):
+            self._alive = when
         if kind == "snapshot":
             self.recovery.snapshot(found, when)
         elif kind == "vault":
             self.recovery.vault(found, when)
         elif kind == "daemon":
-            self.uptime.daemon(found["state"], found["software"], when, self.last)
+            self.uptime.daemon(found["state"], found["software"], when, self._alive)
+            self._alive = when
         elif kind == "alert":
             self.standing.alert(found, when)
         elif kind == "verification":
@@ -207,7 +211,7 @@ def audit(verified: Verified, period: Period, *, names: bool, progress: Progress
         "anchors": anchors.figures(source.marks, period, found.size),
         "alerts": found.standing.figures(),
         **deeds,
-        "names": [*found.names, *found.coverage.names] if names else None,
+        "names": found.names.figures(),
     }  # fmt: skip
 
 

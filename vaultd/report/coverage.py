@@ -7,11 +7,11 @@ full verifications and for the daily share, which reads nothing twice before all
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vaultd.report.exceptions import Names
 from vaultd.report.period import Period, or_none
 from vaultd.report.recovery import Line, Recovery
 from vaultd.report.series import STEPS
@@ -40,10 +40,10 @@ class Read:
 class Coverage:
     """Follows ``verification`` entries in their order."""
 
-    def __init__(self, period: Period, recovery: Recovery, *, names: int) -> None:
+    def __init__(self, period: Period, recovery: Recovery, names: Names) -> None:
         self.period, self.recovery = period, recovery
         self.reads = dict[tuple[str, str], Read]()
-        self.names = deque[dict[str, Any]](maxlen=names)
+        self.names = names
 
     def verification(self, entry: Mapping[str, Any], when: int) -> None:
         """Something was read back."""
@@ -68,7 +68,7 @@ class Coverage:
         for name, count in entry["counts"].items():
             read.counts[name] = read.counts.get(name, 0) + count
         for path in entry.get("paths", ()):
-            self.names.append({"vault": key[0], "target": key[1], "path": path, "why": "differs"})
+            self.names.add(*key, "differs", path)
 
     def figures(self, end: int) -> dict[str, Any]:
         """What is told of it, for each target over time, and for each vault there."""

@@ -1,11 +1,12 @@
 """Achieved recovery points of each vault at each target, as far as the ledger alone says (docs/report.md).
 
-A change is off-site at a target with the ``snapshot`` entry that settles it. The oldest change of a snapshot was seen at
-its ``since_ns``; the versions of its change set were changed at their ``mtime_ns``, which is earlier where nobody looked
-(the daemon was down). Entries of an older vaultd have no ``since_ns``: there a version that another target has recorded
-counts as off-site with the next full snapshot that began after the change (or after it was on record). A file that came with an old time, from elsewhere, was not there when the newest complete
-full snapshot began, so no wait is counted from before that. What comes before the first complete one is the first
-protection and no recovery point. The figure is that of the oldest change of a change set: an upper bound.
+A change is off-site at a target with the ``snapshot`` entry that settles it. The oldest change of a snapshot was seen
+at its ``since_ns``; the versions of its change set were changed at their ``mtime_ns``, which is earlier where nobody
+looked (the daemon was down). Entries of an older vaultd have no ``since_ns``: there a version that another target has
+recorded counts as off-site with the next full snapshot that began after the change (or after it was on record). A file
+that came with an old time, from elsewhere, was not there when the newest complete full snapshot began, so no wait is
+counted from before that. What comes before the first complete one is the first protection and no recovery point. The
+figure is that of the oldest change of a change set: an upper bound.
 """
 
 from __future__ import annotations

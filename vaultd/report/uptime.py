@@ -1,6 +1,7 @@
 """When the daemon ran, from its ``daemon`` entries.
 
-One that was killed or lost its power says nothing: it counts as down from the last entry before the next start.
+One that was killed or lost its power says nothing: it counts as down from the last snapshot or verification before the
+next start. It may have run for longer, with nothing to do.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Uptime:
         return self._running or self._since is not None
 
     def daemon(self, state: str, software: str, when: int, before: int) -> None:
-        """It started or stopped. ``before``: when the entry before this one was made."""
+        """It started or stopped. ``before``: when it last gave a sign of life."""
         self.software = software
         if state == "stopped":
             self._running, self._since = False, when
