@@ -27,6 +27,11 @@ def choose(language: str | None = None) -> None:
     _catalogue = gettext.translation(DOMAIN, LOCALE_DIR, languages=wanted, fallback=True)
 
 
+def language() -> str:
+    """What was chosen: "zh_CN"; "en" where there is no catalogue for it."""
+    return _catalogue.info().get("language", "en")
+
+
 def _(message: str) -> str:
     """The message in the chosen language."""
     return _catalogue.gettext(message) if message else ""

@@ -33,6 +33,15 @@ def missing(package: str) -> MissingPartError:
     )  # fmt: skip
 
 
+def check() -> None:
+    """Raise MissingPartError when pages cannot be made here: before long work for them."""
+    try:
+        import jinja2
+    except ModuleNotFoundError as error:
+        raise missing("jinja2") from error
+    del jinja2
+
+
 def render(figures: Mapping[str, Any], zone: timezone, language: str) -> str:
     """The whole report as one HTML file that needs no other. Raises MissingPartError."""
     environment = _environment(zone)
@@ -41,10 +50,9 @@ def render(figures: Mapping[str, Any], zone: timezone, language: str) -> str:
 
 
 def _environment(zone: timezone) -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        raise missing("jinja2") from error
+    check()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     from vaultd.report import plots
 
     made = Environment(
