@@ -136,7 +136,7 @@ def drills(rows: Sequence[Mapping[str, Any]], audit: Mapping[str, Any], zone: ti
     top = step * max(1, -(-most * 11 // (10 * step)))
     frame = Frame(_("Recovery time of each drill"), audit["period"], zone, lambda value: value / top)
     for tick in range(0, top + 1, max(step, top // 5 // step * step)):
-        frame.level(tick, units.duration(tick))
+        frame.level(tick, units.duration(tick) if tick else "0")
     vaults = sorted({row["vault"] for row in rows})
     for number, vault in enumerate(vaults):
         points = [
