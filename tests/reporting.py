@@ -99,10 +99,10 @@ class Story:
 
 
 @contextmanager
-def story(folder: Path, now: int = START) -> Iterator[Story]:
+def story(folder: Path, now: int = START, host: str = "ward-3") -> Iterator[Story]:
     """A new ledger. It is signed at the end."""
     with simulated(now) as clock:
-        log.create(folder, SIGNER, ROOT, Begin("ward-3", "vaultd 0.1.0"))
+        log.create(folder, SIGNER, ROOT, Begin(host, "vaultd 0.1.0"))
         with closing(Log(folder, SIGNER)) as opened:
             told = Story(opened, clock)
             yield told
@@ -117,10 +117,8 @@ def checked(folder: Path, problem: str = "") -> Verified:
 
 
 def describe(told: Story, vault: str, objective: int, targets: list[str], **fields: object) -> None:
-    told.say(
-        "vault", vault=vault, state="protected", folder=f"/srv/{vault}", objective_ms=objective * 1000, targets=targets,
-        **{"classification": "secret", "priority": 1, "custodian": "张伟", **fields},
-    )  # fmt: skip
+    values = {"folder": f"/srv/{vault}", "classification": "secret", "priority": 1, "custodian": "张伟", **fields}
+    told.say("vault", vault=vault, state="protected", objective_ms=objective * 1000, targets=targets, **values)
 
 
 VAULTS: dict[str, dict[str, Any]] = {

@@ -29,7 +29,8 @@ def choose(language: str | None = None) -> None:
 
 def language() -> str:
     """What was chosen: "zh_CN"; "en" where there is no catalogue for it."""
-    return _catalogue.info().get("language", "en")
+    name, *rest = _catalogue.info().get("language", "en").split("_")  # a catalogue may name its script: zh_Hans_CN
+    return "_".join([name, *rest[-1:]])
 
 
 def _(message: str) -> str:

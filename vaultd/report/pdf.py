@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from vaultd.i18n import _
 from vaultd.report import fonts
@@ -29,19 +29,21 @@ def make(page: str, moment: str) -> tuple[bytes, str]:
 
     Raises MissingPartError when WeasyPrint, one of its libraries or a Chinese font is not there.
     """
-    html = _weasyprint()
+    html, fetcher = _weasyprint()
     lacking = fonts.check(page)
     with _dated(moment):
-        made: bytes = html(string=page, url_fetcher=_refuse).write_pdf(
+        made: bytes = html(string=page, url_fetcher=fetcher(allowed_protocols=())).write_pdf(
             pdf_identifier=hashlib.sha256(page.encode()).digest()[:16]
         )
     return made, lacking
 
 
-def _weasyprint() -> Any:
+def _weasyprint() -> tuple[Any, Any]:
+    """What makes a document, and what would fetch the files that it names."""
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     try:
         from weasyprint import HTML  # type: ignore[import-untyped]
+        from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise missing("weasyprint") from error
     except OSError as error:  # one of Debian's libraries
@@ -49,11 +51,7 @@ def _weasyprint() -> Any:
             _("there is no PDF"), str(error).partition("\n")[0],
             _("install its libraries: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"),
         ) from error  # fmt: skip
-    return HTML
-
-
-def _refuse(url: str, *_arguments: Any, **_options: Any) -> NoReturn:
-    raise ValueError(f"a report loads nothing: {url[:100]}")
+    return HTML, URLFetcher
 
 
 @contextmanager
