@@ -77,7 +77,7 @@ def test_days_are_those_of_the_zone(ledger: Path, capsys: pytest.CaptureFixture[
     assert found["period"]["until"] == "2026-06-02T15:59:59.999Z"
     assert found["recovery"][0]["change_sets"] == 24
     html = "day.html"
-    report(capsys, "--since", "2026-06-02", *zone, "--html", html)
+    report(capsys, "--since", "2026-06-02", "--zone", "+08:00", "--ledger", str(ledger), "--html", html)
     assert "2026-06-02 00:00:00 – 2026-06-17 23:00:00 (+08:00)" in Path(html).read_text("utf-8")
 
 
