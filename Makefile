@@ -52,7 +52,7 @@ compile := .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.1
 lock: ## pin the packages of .ci/*.in anew, with hashes
 	@[ -x .tools/uv/bin/uv ] || { $(PYTHON) -m venv .tools/uv && .tools/uv/bin/pip install --quiet uv; }
 	@$(compile) .ci/requirements.in --output-file .ci/requirements.lock $(ARGS)
-	@$(compile) .ci/requirements.in .ci/requirements-dev.in --constraint .ci/requirements.lock --output-file .ci/requirements-dev.lock $(ARGS)
+	@$(compile) .ci/requirements.in .ci/requirements-report.in .ci/requirements-dev.in --constraint .ci/requirements.lock --output-file .ci/requirements-dev.lock $(ARGS)
 
 clean: ## remove what setup and the tests made in this checkout
 	@rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

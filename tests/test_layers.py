@@ -26,7 +26,7 @@ LAYERS = (
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
-    {"doctor", "bag"},
+    {"doctor", "bag", "report"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

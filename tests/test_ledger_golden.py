@@ -81,6 +81,7 @@ def bodies() -> list[Body]:
 
 LATER: list[Body] = [
     events.Exported("records", "/export", "uid 0 (says ana)", 2, 2**40, hashlib.sha256(b"digest").digest(), ORIGIN, 7),
+    events.VaultDescribed("records", "protected", "/srv/档案", "secret", 1, "张伟", 900_000, ["bunker", "annex"]),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

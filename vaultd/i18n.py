@@ -27,6 +27,12 @@ def choose(language: str | None = None) -> None:
     _catalogue = gettext.translation(DOMAIN, LOCALE_DIR, languages=wanted, fallback=True)
 
 
+def language() -> str:
+    """What was chosen: "zh_CN"; "en" where there is no catalogue for it."""
+    name, *rest = _catalogue.info().get("language", "en").split("_")  # a catalogue may name its script: zh_Hans_CN
+    return "_".join([name, *rest[-1:]])
+
+
 def _(message: str) -> str:
     """The message in the chosen language."""
     return _catalogue.gettext(message) if message else ""

@@ -101,6 +101,14 @@ def time_of(encoded: bytes) -> datetime:
     return _decoded(encoded).tst_info.gen_time
 
 
+def imprint_of(encoded: bytes) -> bytes:
+    """The hash that a stamp is over, unverified. Raises ValueError when it is no stamp, or not over SHA-256."""
+    found = _decoded(encoded).tst_info.message_imprint
+    if found.hash_algorithm.dotted_string != _SHA256:
+        raise ValueError(_("its hash is not SHA-256"))
+    return found.message
+
+
 def _decoded(encoded: bytes) -> TimeStampResponse:
     from rfc3161_client import decode_timestamp_response
 

@@ -33,7 +33,11 @@ PHASES = {
     "scan": N_("looking"), "hash": N_("hashing"), "backup": N_("sending"), "restore": N_("restoring"),
     "verify": N_("comparing"), "repair": N_("repairing the index"), "dump": N_("dumping"),
     "ledger": N_("checking the ledger"), "bag": N_("making the payload"),
+    "report": N_("reading the ledger"),
 }  # fmt: skip
+
+ENTRIES = ("ledger", "report")
+"""Phases that count entries of the ledger, not files."""
 
 
 class Display(Protocol):
@@ -73,7 +77,7 @@ def line(run: Progress) -> str:
     if run.bytes_total:
         share = min(100, 100 * run.bytes_done // run.bytes_total)
         done = _("{share} %, {done} of {total}").format(share=share, done=done, total=size(run.bytes_total))
-    parts = [_entries(run)] if run.phase == "ledger" else [done, _files(run)]
+    parts = [_entries(run)] if run.phase in ENTRIES else [done, _files(run)]
     if run.rate > 0:
         parts.append(rate(run.rate))
     if run.seconds_left is not None:
@@ -145,7 +149,7 @@ class _Bars:
                 self._tasks[key] = self._rich.add_task(title(run), total=None, numbers="")
             self._rich.update(
                 self._tasks[key],
-                completed=run.files_done if run.phase == "ledger" else run.bytes_done,
-                total=(run.files_total if run.phase == "ledger" else run.bytes_total) or None,
+                completed=run.files_done if run.phase in ENTRIES else run.bytes_done,
+                total=(run.files_total if run.phase in ENTRIES else run.bytes_total) or None,
                 numbers=line(run).partition(": ")[2],
             )  # fmt: skip

@@ -42,6 +42,7 @@ def snapshot(
         done.files, done.total, 0, {key: count for key, count in counts.items() if count},
         store.target_repository(target), manifest_digest,
         manifest_to if done.kind is SnapshotKind.FULL else None, done.dump, done.digest,
+        None if done.since is None else str(done.since),
     )  # fmt: skip
 
 

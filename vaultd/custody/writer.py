@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import vaultd
 from vaultd.config.model import Config
-from vaultd.custody import forms, owed
+from vaultd.custody import forms, owed, vaults
 from vaultd.custody.leaving import caller
 from vaultd.custody.prepared import Prepared
 from vaultd.errors import LedgerError, LedgerStoppedError, StateError, VaultdError
@@ -187,16 +187,20 @@ class Custody:
 
     def begin(self, left: Sequence[RunRow]) -> None:
         """Open the ledger, and record what this process starts from: the runs that a dead daemon has left, and the
-        configuration, where it is another one than the last."""
+        configuration and the vaults that it names, where they are other ones than the last."""
         self.open()
-        vaults = self.store.vault_names()
+        names = self.store.vault_names()
         for run in left:
             target = "".join(self.store.target_names([run.target]))
-            self.note(RunEnded(vaults.get(run.vault, ""), target, run.kind, run.id, "failed", "interrupted"))
+            self.note(RunEnded(names.get(run.vault, ""), target, run.kind, run.id, "failed", "interrupted"))
         digest = hashlib.sha256(self.config.file.read_bytes()).hexdigest() if self.config.file.exists() else ""
         if digest and digest != self.store.get_meta(CONFIGURATION):
             self.note(ConfigurationLoaded(display(self.config.file), bytes.fromhex(digest), caller()))
             self.store.set_meta(CONFIGURATION, digest)
+        origin = "" if self._log is None else self._log.origin
+        for changed in vaults.changed(self.config, self.store.get_meta(vaults.KNOWN), origin):
+            self.note(changed)
+        self.store.set_meta(vaults.KNOWN, vaults.known(self.config, origin))
 
     def daemon(self, state: str) -> None:
         """Record that the daemon "started" or "stopped"."""

@@ -51,7 +51,8 @@ class SnapshotMade(Body):
 
     ``manifest``: SHA-256 of the manifest (docs/ledger.md): for a full snapshot of the vault's versions before the entry
     ``manifest_to`` and those of this change set, for an express one of those of this change set alone. ``exceptions``:
-    paths that it has unread, unconfirmed or in motion. ``digest``: SHA-256 of a dump's output.
+    paths that it has unread, unconfirmed or in motion. ``digest``: SHA-256 of a dump's output. ``since_ns``: when the
+    oldest change was seen whose content is at this target with it, and was not before.
     """
 
     TYPE: ClassVar[str] = "snapshot"
@@ -70,6 +71,7 @@ class SnapshotMade(Body):
     manifest_to: int | None = None
     dump: str | None = None
     digest: bytes | None = None
+    since_ns: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,22 @@ class ConfigurationLoaded(Body):
     file: str
     digest: bytes
     who: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultDescribed(Body):
+    """How a vault is ``protected`` from now on, by the configuration; or that it is ``dropped`` from it: then the rest
+    is left out. ``objective_ms``: the recovery-point objective, milliseconds. ``folder`` is as people read it."""
+
+    TYPE: ClassVar[str] = "vault"
+    vault: str
+    state: str
+    folder: str | None = None
+    classification: str | None = None
+    priority: int | None = None
+    custodian: str | None = None
+    objective_ms: int | None = None
+    targets: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +231,8 @@ class Given(Body):
 TYPES: dict[str, type[Body]] = {
     kind.TYPE: kind
     for kind in (
-        Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, TargetTrusted,
-        HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
+        Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
+        TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

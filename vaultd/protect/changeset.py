@@ -34,7 +34,8 @@ class ChangeSet:
     earlier; ``gone`` are missing now; ``unread`` could not be looked at. ``began`` is the clock (ns) before the
     first reader. ``roots`` are what restic is told to store, relative; empty for a full snapshot. ``expected``: files
     and bytes. ``fill``, where it is set, finds the files: to be called in a thread while restic runs already
-    (``take_as_seen``). ``check`` looks at the whole set once it is known, for alerts.
+    (``take_as_seen``). ``check`` looks at the whole set once it is known, for alerts. ``since``: when the oldest change
+    of content among the files was seen that no snapshot there has, those set aside with a problem left out.
     """
 
     upto: int
@@ -48,6 +49,12 @@ class ChangeSet:
     expected: tuple[int, int] = (0, 0)
     fill: Callable[[], None] | None = None
     check: Callable[[], object] | None = None
+    since: int | None = None
+
+    def waits(self, row: PendingRow) -> None:
+        """A row is among what is to be protected."""
+        if row.unsafe_since is not None and row.problem is None:
+            self.since = row.unsafe_since if self.since is None else min(self.since, row.unsafe_since)
 
     def to_hash(self) -> list[bytes]:
         """Regular files whose hash is not known yet."""
@@ -69,6 +76,7 @@ def take(store: Store, vault: VaultRef, rows: Iterable[PendingRow], roots: Seque
             changes.gone.append(row.path)
         else:
             seen[row.path] = found
+            changes.waits(row)
     _update_catalog(store, vault, changes, seen)
     changes.upto = store.seq()
     for path, found in seen.items():
@@ -102,6 +110,7 @@ def take_as_seen(
             if entry is None or entry.stat.kind.value != row.kind:
                 continue
             changes.files[row.path] = entry.stat
+            changes.waits(row)
             if row.attempts:
                 changes.attempts[row.path] = row.attempts
             if entry.sha256 is not None:

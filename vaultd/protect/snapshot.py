@@ -177,7 +177,7 @@ async def _acknowledge(
     acknowledgement = Acknowledgement(
         run, snapshot, target.id, vault.id, kind, moment, result.files_total, result.bytes_total, changes.upto,
         bound=judged.bound, deleted=judged.deleted, in_motion=moving, retry=judged.retry, settled=judged.settled,
-        settled_all=settled_all,
+        settled_all=settled_all, since=changes.since,
     )  # fmt: skip
     await asyncio.to_thread(context.custody.record, acknowledgement, reading.ready)
     store.note_time(moment)

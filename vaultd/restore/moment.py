@@ -17,29 +17,29 @@ _SHAPE = re.compile(
 )
 
 
-def parse(text: str, option: str = "--at") -> int:
+def parse(text: str, option: str = "--at", zone: str = "") -> int:
     """Nanoseconds since 1970 of "2026-11-22", "2026-11-22 20:03", "2026-11-22T20:03:11.25+08:00".
 
-    Local time where no zone is given. A moment that leaves out its finer parts means their end (a date alone: the end
-    of that day), so that a moment copied from ``vaultd snapshots`` includes the snapshot it was copied from.
-    Raises ConfigError, which names the ``option``.
+    Where it names no zone it is in ``zone`` ("+08:00", "Z"), or local time. A moment that leaves out its finer parts
+    means their end (a date alone: the end of that day), so that a moment copied from ``vaultd snapshots`` includes the
+    snapshot it was copied from. Raises ConfigError, which names the ``option``.
     """
-    return _span(text, option)[1]
+    return _span(text, option, zone)[1]
 
 
-def begin(text: str, option: str) -> int:
+def begin(text: str, option: str, zone: str = "") -> int:
     """The same for the beginning of something: finer parts that are left out mean their beginning."""
-    return _span(text, option)[0]
+    return _span(text, option, zone)[0]
 
 
-def _span(text: str, option: str) -> tuple[int, int]:
+def _span(text: str, option: str, zone: str) -> tuple[int, int]:
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
         raise _wrong(text, option)
     second, fraction = match["second"] or "00", match["fraction"] or ""
     try:
         whole = datetime.fromisoformat(
-            f"{match['date']}T{match['hour'] or '00'}:{match['minute'] or '00'}:{second}{match['zone'] or ''}"
+            f"{match['date']}T{match['hour'] or '00'}:{match['minute'] or '00'}:{second}{match['zone'] or zone}"
         )
         if match["hour"] is None:
             end = whole + timedelta(days=1)

@@ -48,7 +48,8 @@ class Acknowledgement:
     """Everything that one snapshot settles, written in one transaction. What is staged for its change set comes to
     ``bound``, all of it (``store.staging``).
 
-    ``settled_all``: everything up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
+    ``since``: when the oldest change was seen whose content is safe now and was not before. ``settled_all``: everything
+    up to ``upto`` whose content is safe; a whole scan has just said that it is as it was.
     """
 
     change_set: str
@@ -68,6 +69,7 @@ class Acknowledgement:
     settled_all: bool = False
     dump: str | None = None
     digest: bytes | None = None
+    since: int | None = None
 
 
 def write(db: sqlite3.Connection, done: Acknowledgement, put: Put) -> int:

@@ -1,0 +1,325 @@
+"""The figures of an audit report, against ledgers of which it is known what must come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import reporting
+from tests.reporting import DAY, HOUR, MINUTE, SECOND, START, Story, checked, describe, story
+from vaultd import files
+from vaultd.errors import ConfigError, LedgerError
+from vaultd.ledger.folder import LogFolder
+from vaultd.report.audit import Verified, audit
+from vaultd.report.period import Period, zone
+
+
+def figures(folder: Path, since: int = START, until: int = START + 30 * DAY, **options: Any) -> dict[str, Any]:
+    verified = options.pop("verified", None) or checked(folder)
+    names = options.pop("names", False)
+    return audit(verified, Period(since, until), names=names, progress=lambda _done, _total: None)
+
+
+def begun(told: Story, objective: int = 900, targets: tuple[str, ...] = ("bunker",)) -> None:
+    """The daemon runs, and the vault is protected everywhere, at START + 10 minutes."""
+    told.say("daemon", state="started", software="vaultd 0.1.0", pid=1, boot="b")
+    describe(told, "records", objective, list(targets))
+    told.at(START + 10 * MINUTE)
+    for target in targets:
+        told.change("records", target, [400 * DAY], first=True)
+
+
+def line(found: dict[str, Any], target: str = "bunker") -> dict[str, Any]:
+    (one,) = [one for one in found["recovery"] if one["target"] == target]
+    return dict(one)
+
+
+# -- recovery points ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_protection_is_no_recovery_point_and_later_changes_are(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + 2 * HOUR)
+        told.change("records", "bunker", [30 * SECOND, 5 * SECOND], kind="express")
+        told.at(START + 3 * HOUR)
+        told.change("records", "bunker", [20 * MINUTE])
+    found = line(figures(tmp_path / "ledger"))
+    assert (found["change_sets"], found["late"], found["objective_seconds"]) == (2, 1, 900.0)
+    assert (found["worst_seconds"], found["worst_at"]) == (1200.0, "2026-06-01T03:00:00.000Z")
+    assert 30 <= found["median_seconds"] <= 32
+    assert found["snapshots"] == {"express": 1, "full": 2}
+
+
+def test_a_file_that_came_with_an_old_time_waited_no_longer_than_since_the_newest_complete_full_one(
+    tmp_path: Path,
+) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + 20 * MINUTE)  # the complete full one began 4 seconds before START + 10 minutes
+        told.change("records", "bunker", [300 * DAY])
+    assert line(figures(tmp_path / "ledger"))["worst_seconds"] == 604.0
+
+
+def test_one_with_unread_files_is_not_complete(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + HOUR)
+        told.change("records", "bunker", [SECOND], exceptions={"unread": 3})
+        told.at(START + 2 * HOUR)
+        told.change("records", "bunker", [300 * DAY])
+    found = line(figures(tmp_path / "ledger"))
+    assert found["worst_seconds"] == 2 * 3600 - 600 + 4
+    assert found["exceptions"] == {"snapshots": {"unread": 1}, "most": {"unread": 3}, "now": {}}
+
+
+def test_a_change_that_nobody_saw_waited_since_the_time_of_the_file(tmp_path: Path) -> None:
+    """The daemon was down for the night; it says ``since_ns`` of when it looked."""
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + 10 * HOUR)
+        run = told.change("records", "bunker", [])
+        del run
+        told.at(START + 20 * HOUR)
+        told.log.append(
+            [
+                reporting.FileVersion("records", b"night", "bound", "c9", 1, str(told.clock.now - 6 * HOUR), bytes(32)),  # type: ignore[arg-type]
+                reporting.SnapshotMade("records", "bunker", "full", "c9", "ab" * 32, str(told.clock.now), 1, 1, 1, {},
+                                       since_ns=str(told.clock.now - 9 * SECOND)),
+            ]
+        )  # fmt: skip
+    assert line(figures(tmp_path / "ledger"))["worst_seconds"] == 6 * 3600
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_second_target_is_measured_although_its_versions_are_on_record_already(tmp_path: Path, exact: bool) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told, targets=("bunker", "annex"))
+        told.at(START + HOUR)
+        told.change("records", "bunker", [10 * SECOND])
+        told.at(START + HOUR + 50 * SECOND)
+        told.change("records", "annex", [60 * SECOND] if exact else [], second=True)
+    found = line(figures(tmp_path / "ledger"), "annex")
+    assert (found["change_sets"], found["worst_seconds"]) == (1, 60.0)
+
+
+def test_what_still_waits_at_the_end_is_in_plot_and_gaps(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told, targets=("bunker", "annex"))
+        for at in range(1, 20):
+            told.at(START + at * HOUR)
+            told.change("records", "bunker", [10 * SECOND])
+    found = line(figures(tmp_path / "ledger", until=START + 19 * HOUR), "annex")
+    assert found["change_sets"] == 0  # nothing has arrived there
+    (gap,) = found["gaps"]["worst"]
+    assert (gap["open"], gap["end"], gap["waited_seconds"]) == (True, "2026-06-01T19:00:00.000Z", 18 * 3600 + 10)
+    series = found["series"]["waited_seconds"]
+    assert series[-1] == 18 * 3600 + 10
+    assert series == [None] * series.count(None) + sorted(series[series.count(None) :])  # nothing, then it rises
+
+
+def test_the_objective_is_that_of_the_time(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told, objective=900)
+        for objective, at in ((900, 2), (60, 3)):
+            told.at(START + at * HOUR)
+            describe(told, "records", objective, ["bunker"])
+            told.at(START + at * HOUR + 30 * MINUTE)
+            told.change("records", "bunker", [5 * MINUTE])
+    found = figures(tmp_path / "ledger", since=START + HOUR)
+    assert line(found)["late"] == 1
+    assert line(found)["series"]["objectives"] == [
+        {"from": "2026-06-01T01:00:00.000Z", "seconds": 900.0}, {"from": "2026-06-01T03:00:00.000Z", "seconds": 60.0},
+    ]  # fmt: skip
+    assert found["vaults"][0]["objective_seconds"] == 60.0
+
+
+def test_of_an_older_ledger_without_objectives_nothing_is_said_to_be_late(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        told.change("records", "bunker", [DAY], first=True)
+        told.at(START + DAY)
+        told.change("records", "bunker", [HOUR])
+    found = figures(tmp_path / "ledger")
+    assert (line(found)["late"], line(found)["worst_seconds"], found["vaults"]) == (None, 3600.0, [])
+
+
+# -- gaps, daemon ------------------------------------------------------------------------------------------------------
+
+
+def test_a_gap_counts_while_the_daemon_ran_and_is_late_where_a_change_waited(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + 5 * HOUR)
+        told.change("records", "bunker", [10 * SECOND])  # a quiet time before it
+        told.at(START + 6 * HOUR)
+        told.change("records", "bunker", [50 * MINUTE])
+        told.say("daemon", state="stopped", software="vaultd 0.1.0", pid=1, boot="b")
+        told.at(START + 20 * HOUR)
+        told.say("daemon", state="started", software="vaultd 0.1.0", pid=2, boot="b")
+        told.at(START + 20 * HOUR + MINUTE)
+        told.change("records", "bunker", [13 * HOUR])  # while it was down
+    found = figures(tmp_path / "ledger", until=START + 20 * HOUR + 2 * MINUTE)
+    gaps = line(found)["gaps"]
+    assert (gaps["count"], gaps["late"]) == (2, 1)
+    assert [(one["begin"], one["waited_seconds"]) for one in gaps["worst"]] == [("2026-06-01T05:00:00.000Z", 3000.0)]
+    assert found["daemon"]["downs"] == [
+        {
+            "begin": "2026-06-01T06:00:00.000Z",
+            "end": "2026-06-01T20:00:00.000Z",
+            "seconds": 14 * 3600.0,
+            "silent": False,
+        }
+    ]
+    assert found["daemon"]["starts"] == 2
+
+
+def test_a_daemon_that_was_killed_is_down_from_its_last_snapshot(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + HOUR)
+        told.change("records", "bunker", [SECOND])
+        told.at(START + 4 * HOUR)
+        told.say(
+            "run", vault="records", target="bunker", kind="full", change_set="x", state="failed", error="interrupted"
+        )
+        told.say("daemon", state="started", software="vaultd 0.1.0", pid=2, boot="c")
+    (down,) = figures(tmp_path / "ledger")["daemon"]["downs"]
+    assert down == {
+        "begin": "2026-06-01T01:00:00.000Z", "end": "2026-06-01T04:00:00.000Z", "seconds": 3 * 3600.0, "silent": True,
+    }  # fmt: skip
+
+
+# -- everything else ---------------------------------------------------------------------------------------------------
+
+
+def test_alerts_stand_from_raised_to_cleared_and_those_of_before_count(tmp_path: Path) -> None:
+    def say(told: Story, at: int, state: str, code: str = "target-full", **fields: str) -> None:
+        told.at(START + at * HOUR)
+        told.say("alert", code=code, state=state, target="bunker", **fields)
+
+    with story(tmp_path / "ledger") as told:
+        say(told, 1, "raised")
+        say(told, 2, "cleared")  # over before the period
+        say(told, 8, "raised")
+        say(told, 11, "acknowledged", who="uid 7")
+        say(told, 12, "cleared")
+        say(told, 13, "raised", "host-key")
+        told.at(START + 15 * HOUR)
+        told.say("host-key-refused", target="bunker", reason="?")
+    found = figures(tmp_path / "ledger", since=START + 10 * HOUR)["alerts"]
+    assert (found["count"], found["open"]) == (2, 1)
+    assert [(one["code"], one["total_seconds"], one["open"]) for one in found["kinds"]] == [
+        ("host-key", 2 * 3600.0, True), ("target-full", 4 * 3600.0, False),
+    ]  # fmt: skip
+    assert [(one["acknowledged_by"], one["cleared"]) for one in found["longest"]] == [
+        ("uid 7", "2026-06-01T12:00:00.000Z"), (None, None),
+    ]  # fmt: skip
+
+
+def test_coverage_is_the_share_of_the_newest_full_snapshot_that_was_read_in_thirty_days(tmp_path: Path) -> None:
+    def read(told: Story, at: int, kind: str, size: int, state: str = "done", differences: int = 0) -> None:
+        told.at(START + at * DAY)
+        told.say("verification", vault="records", target="bunker", kind=kind, state=state, snapshots=["ab"], files=5,
+                 size=size, counts={"same": 5 - differences}, differences=differences, who="uid 0",
+                 paths=["a"] if differences else None)  # fmt: skip
+
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        told.at(START + DAY)
+        told.change("records", "bunker", [SECOND], size=1000)
+        read(told, 2, "daily", 250)
+        read(told, 3, "daily", 250, "interrupted", 1)
+        read(told, 40, "full", 900)
+        read(told, 71, "sample", 100)
+    found = figures(tmp_path / "ledger", until=START + 72 * DAY, names=True)
+    assert found["names"] == [{"vault": "records", "target": "bunker", "why": "differs", "path": "a", "count": 1}]
+    (target,), (one,) = found["coverage"]["targets"], found["coverage"]["lines"]
+    step = 72 / 180
+    at = {day: target["series"][round(day / step)] for day in (1, 2.4, 3.6, 33, 41, 69)}
+    assert at == {1: 0.0, 2.4: 0.25, 3.6: 0.5, 33: 0.0, 41: 1.0, 69: 1.0}
+    assert (target["share"], one["share"]) == (0.1, 0.1)
+    assert (one["runs"], one["unfinished"], one["differences"], one["bytes"]) == (4, 1, 1, 1500)
+    assert one["last_full"] == "2026-07-11T00:00:00.000Z"
+    assert figures(tmp_path / "ledger", until=START + 72 * DAY)["names"] is None
+
+
+def test_deeds_are_listed_without_names_and_hashes_and_counted_for_each_person(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        told.say("forget", vault="records", target="bunker", snapshots=["ab" * 32] * 40, policy="cd" * 32, who="uid 0")
+        told.say("destroyed-records", vault="records", target="bunker", paths=["ab" * 32], path_salt="00", before=3,
+                 rewritten=2, after=3, files=1, reason="order 17", who="uid 0", certificate="ef" * 32)  # fmt: skip
+        told.say("key", epoch=1, key="k", who="uid 5")
+        told.say("a-newer-type", who="uid 5", path="secret name")
+    found = figures(tmp_path / "ledger")
+    forget, destroyed = found["retention"]["rows"]
+    assert (forget["snapshots"], "policy" in forget) == (40, False)
+    assert not {"paths", "path_salt", "certificate"} & destroyed.keys()
+    assert [(one["who"], one["deeds"]) for one in found["people"]] == [
+        ("uid 0", {"destroyed-records": 1, "forget": 1}), ("uid 5", {"a-newer-type": 1, "key": 1}),
+    ]  # fmt: skip
+    assert found["entries"]["other"] >= 1
+    assert "secret name" not in str(found)
+
+
+def test_names_of_files_in_motion_are_told_when_asked_for_alone(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+        for _time in range(2):
+            told.change("records", "bunker", [SECOND], motion="db/\x1b.sqlite")
+    assert figures(tmp_path / "ledger", names=True)["names"] == [
+        {"vault": "records", "target": None, "why": "in_motion", "path": "db/\\x1b.sqlite", "count": 2}
+    ]
+
+
+def test_an_event_counts_when_it_happened_not_when_it_was_recorded(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        told.at(START + 2 * DAY)
+        told.say("restore", vault="records", target="bunker", snapshots=[], to="/r", who="uid 0", state="complete",
+                 files=1, size=1, at="2026-06-01T12:00:00.000000Z")  # fmt: skip
+    assert figures(tmp_path / "ledger", until=START + DAY)["restores"]["count"] == 1
+    assert figures(tmp_path / "ledger", since=START + DAY)["restores"]["count"] == 0
+
+
+def test_anchors_are_compared_with_the_ledger_at_their_size(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    with story(folder) as told:
+        for at in range(1, 5):
+            told.at(START + at * DAY)
+            told.say("host-key-refused", target="bunker", reason="?")
+    read = LogFolder(folder)
+    sizes = read.kept_sizes()
+    for name, size, taken in (("good", sizes[-2], sizes[-2]), ("bad", sizes[-1], sizes[-2])):
+        target = folder / "anchors" / "mirror" / name / str(size)
+        target.parent.mkdir(parents=True)
+        files.create_exclusive(target, read.kept_file(taken).read_bytes())
+    good, bad = sorted(figures(folder)["anchors"], key=lambda one: one["name"] == "bad")
+    assert (good["count"], good["wrong"], good["newest_size"]) == (1, [], sizes[-2])
+    assert (bad["count"], bad["wrong"], bad["newest_size"]) == (1, [sizes[-1]], None)
+    assert good["not_covered"] == sizes[-1] - sizes[-2]
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_changed_after_it_was_verified_gives_no_report(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told)
+    good = checked(tmp_path / "ledger")
+    other = Verified(good.folder, good.origin, good.size, bytes(32), 0)
+    with pytest.raises(LedgerError, match="changed while it was read"):
+        figures(tmp_path / "ledger", verified=other)
+
+
+def test_a_period_before_the_ledger_is_refused(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger"):
+        pass
+    with pytest.raises(ConfigError, match="begins after the period"):
+        figures(tmp_path / "ledger", since=START - 3 * DAY, until=START - DAY)
+
+
+@pytest.mark.parametrize("text", ["+8", "8:00", "+15:00", "+08:60", "Asia/Shanghai", ""])
+def test_a_zone_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        zone(text)

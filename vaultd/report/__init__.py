@@ -1,0 +1,9 @@
+"""Reports that are derived from a ledger alone: the same ledger, period and language give the same bytes.
+
+``source`` reads the entries of a ledger that holds, each once, and makes sure that they are those that were verified;
+``period`` is the time that is reported on. ``audit`` hands each entry to the parts: ``recovery`` (achieved recovery
+points, and gaps), ``uptime`` (when the daemon ran), ``standing`` (alerts), ``coverage`` (what was read back),
+``deeds`` (who did what), ``anchors`` (what others have of the log). What comes out is one object of plain values,
+that of ``--json``; the pages are made of it: ``page`` (Jinja2), ``plots`` and ``svg`` (pictures), ``pdf`` (WeasyPrint),
+``fonts`` (whether each character can be shown), ``words`` (the names of what is on record, for people).
+"""
