@@ -33,6 +33,8 @@ COMMANDS = {
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
+    "kit": ("vaultd.cli.kit:kit_group", N_("The recovery kit for the day the building is gone.")),
+    "drill": ("vaultd.cli.drill:drill_group", N_("Practise a restore, and measure it.")),
     "doctor": ("vaultd.cli.doctor:doctor_command", N_("Find everything that would stop vaultd from doing its job.")),
     "demo": ("vaultd.cli.demo:demo_command", N_("Show the main job on an embedded default.")),
 }
