@@ -98,8 +98,8 @@ def create_command(
     known = made.known
     cli.record(
         KitCreated(
-            known.id, known.threshold, known.shares, list(known.keys), list(known.keys.values()), caller(), known.expires,
-            1 if with_ledger_key else 0,
+            known.id, known.threshold, known.shares, list(known.keys), list(known.keys.values()), caller(),
+            known.expires, 1 if with_ledger_key else 0,
         )
     )  # fmt: skip
     _say(cli, made)

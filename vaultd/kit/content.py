@@ -89,7 +89,7 @@ class Content(_Part):
 def parse(raw: bytes) -> Content:
     """A kit's content. Raises KitError for anything else, without showing what is in it."""
     try:
-        return Content.model_validate_json(raw)
+        return Content.model_validate(json.loads(raw))
     except ValidationError as error:
         places = sorted({".".join(str(part) for part in one["loc"][:3]) for one in error.errors()})
         raise KitError(
@@ -97,3 +97,5 @@ def parse(raw: bytes) -> Content:
                 places=", ".join(places[:5])),
             _("a newer vaultd may have made it: use that"),
         ) from None  # fmt: skip
+    except (ValueError, RecursionError):
+        raise KitError(_("the content of the kit"), _("it is no JSON")) from None

@@ -22,6 +22,7 @@ from vaultd.errors import ConfigError, VaultdError
 from vaultd.i18n import _
 from vaultd.kit import access, place, register, seal, shares, sheet
 from vaultd.kit.content import Content, KitLedger, KitTarget, KitVault
+from vaultd.kit.paper import Paper
 from vaultd.kit.register import Known
 from vaultd.kit.seal import Sealed
 from vaultd.ledger import epochs
@@ -86,7 +87,7 @@ def check(config: Config, wish: Wish) -> None:
             what, _("{folder} is not an empty folder").format(folder=display(wish.out)),
             _("name a new one: the sheets go there, and are secret until they are printed and removed"),
         )  # fmt: skip
-    sheet.Paper(())  # the fonts, before any key is made
+    Paper(())  # the fonts, before any key is made
     for target in config.target:
         sftp.require_pins(target, config.known_hosts(target))
 

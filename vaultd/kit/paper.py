@@ -32,6 +32,9 @@ class Paper:
                 _("apt-get install fonts-wqy-microhei"),
             )  # fmt: skip
         from fpdf import FPDF
+        from fpdf.enums import WrapMode
+
+        self.char = WrapMode.CHAR  # Chinese has no blanks, and a key none to spare
 
         class Page(FPDF):
             def footer(self) -> None:
@@ -62,7 +65,7 @@ class Paper:
         self.pdf.set_font(TEXT, size=size)
         self.pdf.multi_cell(0, size * 0.48, both.en, new_x="LMARGIN", new_y="NEXT", align="L")
         self.pdf.multi_cell(
-            0, size * 0.5, both.zh, new_x="LMARGIN", new_y="NEXT", align="L", wrapmode="CHAR"
+            0, size * 0.5, both.zh, new_x="LMARGIN", new_y="NEXT", align="L", wrapmode=self.char
         )  # fmt: skip
         self.pdf.ln(1.5)
 
@@ -96,7 +99,9 @@ class Paper:
             below = pdf.get_y()
             pdf.set_xy(MARGIN + left, top + 1.2)
             pdf.set_font(MONO if mono else TEXT, size=size)
-            pdf.multi_cell(WIDTH - left, 4.6, value or " ", new_x="LMARGIN", new_y="NEXT", align="L", wrapmode="CHAR")
+            pdf.multi_cell(
+                WIDTH - left, 4.6, value or " ", new_x="LMARGIN", new_y="NEXT", align="L", wrapmode=self.char
+            )
             pdf.set_xy(MARGIN, max(below, pdf.get_y()) + 0.8)
         pdf.line(MARGIN, pdf.get_y(), MARGIN + WIDTH, pdf.get_y())
         pdf.ln(4)
@@ -108,7 +113,7 @@ class Paper:
         pdf.set_fill_color(240)
         for text in texts:
             pdf.multi_cell(
-                0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT", align="L", fill=True, wrapmode="CHAR"
+                0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT", align="L", fill=True, wrapmode=self.char
             )  # fmt: skip
         pdf.ln(2)
 

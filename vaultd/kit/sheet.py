@@ -55,11 +55,11 @@ def _places(paper: Paper, content: Content) -> None:
     paper.title(words.WHERE, 15)
     for target in content.targets:
         paper.title(words.TARGET_HEAD.format(name=target.name), 11)
-        paper.facts(list(zip(words.TARGET, _facts_of(content, target), strict=True)), mono=True, size=9)
+        paper.facts(list(zip(words.TARGET, _facts_of(content, target), strict=True)), mono=True, size=8.5)
     if content.ledger is not None:
         paper.title(words.LEDGER, 11)
         ledger = content.ledger
-        paper.facts([(words.ORIGIN, ledger.origin), (words.ROOT_KEY, ledger.root_key)], mono=True, size=9)
+        paper.facts([(words.ORIGIN, ledger.origin), (words.ROOT_KEY, ledger.root_key)], mono=True, size=8.5)
 
 
 def _facts_of(content: Content, target: KitTarget) -> Sequence[str]:
@@ -87,7 +87,7 @@ def _steps(paper: Paper, content: Content, values: dict[str, object]) -> None:
     for number, (step, lines) in enumerate(zip(words.BARE, words.BARE_COMMANDS, strict=True), 1):
         both = step.format(**values)
         paper.text(Both(f"{number}. {both.en}", both.zh), 9)
-        paper.lines([line.format(**values) for line in lines], 8)
+        paper.lines([line.format(**values) for line in lines], 7.5)
     paper.text(words.BARE_NOTE, 9)
 
 
