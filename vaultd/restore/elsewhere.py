@@ -113,7 +113,7 @@ async def fill(result: Result, others: Sequence[Other], known: OnRecord | None) 
     OSError where the folder cannot be written to."""
     found = Elsewhere(lost(result, known))
     wanted = list(found.lost)
-    stage = bytes(result.to / STAGE)
+    stage, top = bytes(result.to / STAGE), metadata.read(bytes(result.to))
     try:
         for other in others:
             for snapshot in _nearest(other.snapshots, result):
@@ -130,6 +130,7 @@ async def fill(result: Result, others: Sequence[Other], known: OnRecord | None) 
                 shutil.rmtree(stage, ignore_errors=True)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        metadata.write(bytes(result.to), top)  # its time has changed with the stage in it
     found.still = wanted
     _mend(result, found)
     return found

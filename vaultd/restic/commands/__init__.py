@@ -21,7 +21,7 @@ from vaultd.restic.commands.look import (
     snapshots,
     stats,
 )
-from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
+from vaultd.restic.commands.maintain import copy, forget, init, init_like, repair_index, set_tags
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
@@ -36,10 +36,12 @@ __all__ = [
     "backup",
     "backup_command",
     "cat_tree",
+    "copy",
     "count_tagged",
     "dump",
     "forget",
     "init",
+    "init_like",
     "key_id",
     "list_keys",
     "list_locks",
