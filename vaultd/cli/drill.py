@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaultd.config import Config
     from vaultd.drill.restoring import Drill
     from vaultd.model import Progress
+    from vaultd.restic.process import Repository
     from vaultd.restore.plan import Request
 
 _MOST_NAMES = 20
@@ -98,35 +99,46 @@ def _drill(
     from vaultd.drill.scratch import scratch
     from vaultd.kit import opening
 
-    began, clock = time.time_ns(), time.monotonic()
-    # How large it is must be known before there is a scratch: from this host's own view, which is no part of the drill.
-    own = {one.name: one for one in config.target if target in (None, one.name)}
-    chosen = [name for name in config.vault_named(asked.vault).targets if name in own]
-    listed, _unread = asyncio.run(sources.list_all({name: _repository(config, own[name]) for name in chosen}, None))
-    with scratch(restoring.needed(listed, asked), wanted) as place:
+    # How large it is must be known before there is a scratch.
+    with scratch(_needed(config, asked, opened, target), wanted) as place:
+        began, clock = time.time_ns(), time.monotonic()
         if opened is None:
-            repositories = {name: _repository(config, own[name]) for name in listed}
-            ledger = config.ledger_folder
-        else:
-            began, clock = time.time_ns(), time.monotonic()
-            reached = opening.reach(opened.content, place.path / "state")
-            repositories = opening.repositories(reached)
+            repositories, ledger = _own(config, asked, target), config.ledger_folder
             listed, unread = asyncio.run(sources.list_all(repositories, None))
-            for name, problem in unread.items():
-                cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
+        else:
+            reached = opening.reach(opened.content, place.path / "state")
+            repositories, ledger = opening.repositories(reached), reached.ledger_folder
+            listed, unread = asyncio.run(sources.list_all(repositories, None))
             opening.bring_state(reached, opened.content, repositories, listed, cli.note)
-            ledger = reached.ledger_folder
             listed = {name: found for name, found in listed.items() if target in (None, name)}
+        for name, problem in unread.items():
+            cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
         return restoring.carry_out(
             repositories, listed, asked, ledger, place.path / "vault", kit=opened.content.kit if opened else None,
             in_memory=place.in_memory, began=began, clock=clock, on_progress=on_progress, on_note=cli.note,
         )  # fmt: skip
 
 
-def _repository(config: Config, target: Any) -> Any:
+def _needed(config: Config, asked: Request, opened: kit_ask.Opened | None, target: str | None) -> int:
+    """How many bytes the vault may take: from the kit alone too, if that is what is practised."""
+    from vaultd.drill import restoring
+    from vaultd.kit import access, making, opening
+
+    if opened is None:
+        listed, _unread = asyncio.run(sources.list_all(_own(config, asked, target), None))
+        return restoring.needed(listed, asked)
+    with making.in_memory() as folder:
+        repositories = opening.repositories(access.temporary(opened.content, folder))
+        listed, _unread = asyncio.run(sources.list_all(repositories, None))
+    return restoring.needed({name: found for name, found in listed.items() if target in (None, name)}, asked)
+
+
+def _own(config: Config, asked: Request, target: str | None) -> dict[str, Repository]:
+    """The vault's targets, as this host reaches them."""
     from vaultd import targets
 
-    return targets.repository(config, target)
+    names = [name for name in config.vault_named(asked.vault).targets if target in (None, name)]
+    return {name: targets.repository(config, config.target_named(name)) for name in names}
 
 
 def _render(drill: Drill) -> str:

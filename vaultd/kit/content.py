@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,8 @@ from vaultd.kit.faults import KitError
 
 KitId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
 Hex64 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_HOST_KEY = re.compile(r"[a-z0-9@.-]{1,64} [A-Za-z0-9+/]{16,16000}={0,2}", re.ASCII)
+_BASE64 = "(?:[A-Za-z0-9+/]{4}){4,4000}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+HostKeyLine = Annotated[str, StringConstraints(pattern=rf"^[a-z0-9@.-]{{1,64}} {_BASE64}$")]
 MOST = 64
 
 
@@ -34,7 +34,7 @@ class KitTarget(_Part):
     port: Annotated[int, Field(ge=1, le=65535)]
     user: User
     path: NonEmpty
-    host_keys: Annotated[list[Annotated[str, StringConstraints(pattern=_HOST_KEY.pattern)]], Field(max_length=MOST)]
+    host_keys: Annotated[list[HostKeyLine], Field(min_length=1, max_length=MOST)]
     repository: Hex64
     key: Hex64
     password: Annotated[str, Field(min_length=16, max_length=256, repr=False)]

@@ -49,10 +49,10 @@ TARGET = (
     Both("server", "服务器"), Both("account", "账户"), Both("repository's folder", "仓库目录"),
     Both("repository id", "仓库标识"), Both("host keys", "主机密钥指纹"),
     Both("the kit's restic key", "工具包的 restic 密钥"),
-    Both("the kit's file there", "工具包文件位置"), Both("vaults", "保险库"),
+    Both("the kit's file there", "工具包文件位置"), Both("vaults", "保管库"),
 )  # fmt: skip
 TARGET_HEAD = Both("target {name}", "异地目标 {name}")
-LEDGER = Both("Ledger", "保管账本")
+LEDGER = Both("Ledger", "存证账本")
 ORIGIN, ROOT_KEY = Both("name", "名称"), Both("public root key", "公开根密钥")
 WITH_VAULTD = Both("With vaultd", "使用 vaultd 恢复")
 STEPS = (
