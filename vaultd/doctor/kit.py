@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from vaultd import places
@@ -27,6 +27,7 @@ def check_kits(config: Config) -> Iterator[Finding]:
         return
     try:
         known = register.known(store)
+        repositories = {one.name: store.target_repository(one.name) for one in config.target}
     finally:
         store.close()
     for kit in known:
@@ -36,10 +37,10 @@ def check_kits(config: Config) -> Iterator[Finding]:
         elif kit.state == register.MAKING:
             text = _("kit {kit} was begun and never finished").format(kit=kit.id)
             yield Finding(ADVICE, "kit", text, _("`vaultd kit revoke {kit}` removes its keys").format(kit=kit.id))
-    yield from _valid(config, [kit for kit in known if kit.state == register.VALID])
+    yield from _valid(repositories, [kit for kit in known if kit.state == register.VALID])
 
 
-def _valid(config: Config, kits: list[Known]) -> Iterator[Finding]:
+def _valid(targets: Mapping[str, str | None], kits: list[Known]) -> Iterator[Finding]:
     today, new = register.today(), _("make a new one: `vaultd kit create`")
     good = [kit for kit in kits if not kit.expired(today)]
     if not good:
@@ -48,9 +49,12 @@ def _valid(config: Config, kits: list[Known]) -> Iterator[Finding]:
         yield Finding(ADVICE, "kit", text, new if kits else why)
         return
     newest = good[-1]
-    lacking = [one.name for one in config.target if one.name not in newest.keys]
+    lacking = [
+        name for name, repository in targets.items()
+        if name not in newest.keys or repository not in (None, newest.repositories[name])
+    ]  # fmt: skip
     if lacking:
-        text = _("kit {kit} does not know the targets {targets}").format(kit=newest.id, targets=", ".join(lacking))
+        text = _("kit {kit} does not open the targets {targets}").format(kit=newest.id, targets=", ".join(lacking))
         yield Finding(ADVICE, "kit", text, new)
     elif all(kit.expired(today + SOON) for kit in good):
         text = _("kit {kit} expires on {day}").format(kit=newest.id, day=newest.expires)

@@ -13,7 +13,12 @@ from vaultd.i18n import _
 from vaultd.kit import place, register
 from vaultd.kit.register import Known
 from vaultd.restic import commands
+from vaultd.restic.process import Repository
 from vaultd.store import Store
+
+
+def _all(config: Config) -> list[str]:
+    return [target.name for target in config.target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,20 @@ class Ended:
     known: Known
     done: list[str]
     failed: dict[str, VaultdError]
+
+
+async def remove_keys(repository: Repository, kit: str, identifier: str | None = None) -> None:
+    """Remove a kit's restic keys: the one of this id, and what bears the kit's name (an interrupted making may have
+    left one that nobody noted). Raises TargetError."""
+    for one in await commands.list_keys(repository):
+        ours = identifier is not None and identifier.startswith(one.id)
+        if (ours or one.username == user_of(kit)) and not one.current:
+            await commands.remove_key(repository, one.id)
+
+
+def user_of(kit: str) -> str:
+    """Under which name a kit's restic keys are made."""
+    return f"vaultd-kit-{kit}"
 
 
 def revoke(config: Config, store: Store, kit: str, tell: Callable[[str], None]) -> Ended:
@@ -36,7 +55,7 @@ def revoke(config: Config, store: Store, kit: str, tell: Callable[[str], None]) 
             _("its kits: {kits}").format(kits=", ".join(one.id for one in kits) or "-"),
         )  # fmt: skip
     # First of all it is known that it is not to be trusted any more, whatever can be reached now.
-    found = replace(found, state=register.REVOKED, left=tuple(found.left or found.keys))
+    found = replace(found, state=register.REVOKED, left=tuple(found.left or found.keys or _all(config)))
     register.note(store, found)
     done, failed = list[str](), dict[str, VaultdError]()
     for name in found.left:
@@ -44,8 +63,7 @@ def revoke(config: Config, store: Store, kit: str, tell: Callable[[str], None]) 
             target = config.target_named(name)
             tell(_("target {name}: removing the kit's key").format(name=name))
             repository = targets.repository(config, target)
-            if asyncio.run(commands.repository_id(repository)) == found.repositories[name]:
-                asyncio.run(commands.remove_key(repository, found.keys[name]))
+            asyncio.run(remove_keys(repository, found.id, found.keys.get(name)))
             place.remove(config, target, found.id)
             done.append(name)
         except VaultdError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -20,7 +21,7 @@ from vaultd import files, keys, sftp, targets
 from vaultd.config import Config, TargetConfig
 from vaultd.errors import ConfigError, VaultdError
 from vaultd.i18n import _
-from vaultd.kit import access, place, register, seal, shares, sheet
+from vaultd.kit import access, ending, place, register, seal, shares, sheet
 from vaultd.kit.content import Content, KitLedger, KitTarget, KitVault
 from vaultd.kit.paper import Paper
 from vaultd.kit.register import Known
@@ -29,6 +30,8 @@ from vaultd.ledger import epochs
 from vaultd.names import display
 from vaultd.restic import commands
 from vaultd.store import Store
+
+log = logging.getLogger(__name__)
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of ours in it, mode 0700
 
@@ -100,30 +103,20 @@ def make(config: Config, store: Store, wish: Wish, tell: Callable[[str], None]) 
         wish.expires.isoformat() if wish.expires else None, wish.threshold, wish.total,
     )  # fmt: skip
     register.note(store, known)
-    found: list[KitTarget] = []
+    found, tried = list[KitTarget](), list[TargetConfig]()
     with in_memory() as folder:
         try:
             for target in config.target:
                 tell(_("target {name}: a restic key and an SSH key for the kit").format(name=target.name))
-                one, public = _key_for(config, target, known.id, folder)
+                one, public = _key_for(config, target, known.id, folder, tried)
                 found.append(one)
                 known = known.with_key(target.name, one.key, authorized_keys_line(public), one.repository)
                 register.note(store, known)
+            content, sealed, file, sheets = _sealed(config, wish, known, found)
         except BaseException:
-            _undo(config, found)
-            register.note(store, replace(known, state=register.REVOKED))
+            if _undo(config, tried, known.id):
+                register.note(store, replace(known, state=register.REVOKED))
             raise
-    content = Content(
-        kit=known.id, host=config.host.name, organisation=wish.organisation, created=known.created,
-        expires=wish.expires, targets=found, ledger=_ledger(config, wish),
-        vaults=[
-            KitVault(name=one.name, path=one.path, classification=one.classification, targets=list(one.targets))
-            for one in config.vault
-        ],
-    )  # fmt: skip
-    key = shares.new_key()
-    sealed = seal.seal(content, key, wish.threshold, wish.total)
-    file, sheets = _written(content, sealed, key, wish)
     missing = {}
     for target in config.target:
         try:
@@ -135,14 +128,35 @@ def make(config: Config, store: Store, wish: Wish, tell: Callable[[str], None]) 
     return Made(known, sealed, content, file, sheets, missing, dict(known.identities))
 
 
-def _key_for(config: Config, target: TargetConfig, kit: str, folder: Path) -> tuple[KitTarget, str]:
-    """A restic key and an SSH key of the kit's own for a target; and the public half of the latter."""
+def _sealed(
+    config: Config, wish: Wish, known: Known, found: list[KitTarget]
+) -> tuple[Content, Sealed, Path, list[Path]]:
+    """The kit, its file, and the sheets; the wrapping key is gone when this returns."""
+    content = Content(
+        kit=known.id, host=config.host.name, organisation=wish.organisation, created=known.created,
+        expires=wish.expires, targets=found, ledger=_ledger(config, wish),
+        vaults=[
+            KitVault(name=one.name, path=one.path, classification=one.classification, targets=list(one.targets))
+            for one in config.vault
+        ],
+    )  # fmt: skip
+    key = shares.new_key()
+    sealed = seal.seal(content, key, wish.threshold, wish.total)
+    return content, sealed, *_written(content, sealed, key, wish)
+
+
+def _key_for(
+    config: Config, target: TargetConfig, kit: str, folder: Path, tried: list[TargetConfig]
+) -> tuple[KitTarget, str]:
+    """A restic key and an SSH key of the kit's own for a target; and the public half of the latter. ``tried``: the
+    targets that may have a key from now on."""
     repository = targets.repository(config, target)
     identity, password_file = folder / f"{target.name}.key", folder / f"{target.name}.password"
     keys.ensure_identity(identity, f"vaultd-kit-{kit}@{config.host.name}")
     keys.ensure_password(password_file)
     identifier = asyncio.run(commands.repository_id(repository))
-    short = asyncio.run(commands.add_key(repository, password_file, f"vaultd-kit-{kit}", config.host.name))
+    tried.append(target)
+    short = asyncio.run(commands.add_key(repository, password_file, ending.user_of(kit), config.host.name))
     with sftp.connect(target, config.known_hosts(target)) as session:
         whole = [name for name in session.names(f"{target.path.rstrip('/')}/keys") if name.startswith(short)]
     pinned = sftp.pinned_keys(config.known_hosts(target), target.host, target.port)
@@ -155,11 +169,16 @@ def _key_for(config: Config, target: TargetConfig, kit: str, folder: Path) -> tu
     return made, keys.public_line(identity)
 
 
-def _undo(config: Config, found: list[KitTarget]) -> None:
-    for one in found:
-        with contextlib.suppress(VaultdError):
-            target = config.target_named(one.name)
-            asyncio.run(commands.remove_key(targets.repository(config, target), one.key))
+def _undo(config: Config, tried: list[TargetConfig], kit: str) -> bool:
+    """Remove what was made so far; False when a target cannot be reached: then the kit stays known as unfinished."""
+    gone = True
+    for target in tried:
+        try:
+            asyncio.run(ending.remove_keys(targets.repository(config, target), kit))
+        except VaultdError as error:
+            log.warning("%s", error)
+            gone = False
+    return gone
 
 
 def _ledger(config: Config, wish: Wish) -> KitLedger | None:

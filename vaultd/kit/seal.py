@@ -14,6 +14,7 @@ import base64
 import binascii
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from vaultd.kit.faults import KitError
 CIPHER = "ChaCha20-Poly1305"
 VERSION = 1
 LARGEST = 256 * 1024
+_KIT, _HOST = re.compile(r"[0-9a-f]{8}", re.ASCII), re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _NONCE = 12
 _MOST_PLAIN = 4 * 1024 * 1024
 
@@ -88,6 +91,8 @@ def read(encoded: bytes) -> Sealed:
     try:
         base64.b64decode(lines[1].strip(), validate=True)
         kit, host, created = (str(head[name]) for name in ("kit", "host", "created"))
+        if not (_KIT.fullmatch(kit) and _HOST.fullmatch(host) and _CREATED.fullmatch(created)):
+            raise ValueError("its head")  # it goes to a terminal before anything of it is proved
         expires = date.fromisoformat(head["expires"]) if head["expires"] is not None else None
         threshold, total = int(head["threshold"]), int(head["shares"])
     except (ValueError, KeyError, TypeError, binascii.Error) as error:

@@ -132,7 +132,7 @@ async def fill(result: Result, others: Sequence[Other], known: OnRecord | None) 
         shutil.rmtree(stage, ignore_errors=True)
         metadata.write(bytes(result.to), top)  # its time has changed with the stage in it
     found.still = wanted
-    _mend(result, found)
+    _mend(result, found, known)
     return found
 
 
@@ -207,8 +207,8 @@ def _left(wanted: Sequence[bytes], taken: Sequence[bytes], known: OnRecord | Non
     return [one for one in wanted if not any(is_below(path, one) for path in taken)]
 
 
-def _mend(result: Result, found: Elsewhere) -> None:
-    """The problems that are over are no problems; whoever reads the result sees what is left."""
+def _mend(result: Result, found: Elsewhere, known: OnRecord | None) -> None:
+    """The problems that are over are no problems. But what nothing confirms may be another version: not all is done."""
     still = {display(replaced(path)) for path in found.still}
     texts = {one.path: one for one in result.problems}
     gone = {display(replaced(path)) for path in found.lost} - still
@@ -216,7 +216,7 @@ def _mend(result: Result, found: Elsewhere) -> None:
     left = [one for name, one in texts.items() if name not in gone and name not in above]
     left += [texts.get(name, Problem(name, "")) for name in sorted(still) if name not in {one.path for one in left}]
     result.problems = left
-    if result.outcome is Outcome.PARTIAL and not left and not result.missing:
+    if known is not None and result.outcome is Outcome.PARTIAL and not left and not result.missing:
         result.outcome = Outcome.DONE
 
 
