@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.kitting import Kit, destroy, let_in, vaultd
 from tests.site import Site, site_in, until
 from vaultd.demo.offsite import OffsiteServer
+from vaultd.ledger.reading import Reader
 from vaultd.ledger.verify import verify
 from vaultd.restore.compare import Entry, describe, differences
 
@@ -104,6 +105,11 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         cost = by_hand(site, worn, snapshot, a / "patients", tmp_path / "hand", last["patients"])
         assert lost and cost, "the vault's last state must need a lost pack"
         destroy(site)
+        for server in site.servers.values():  # the kit reads, and needs nothing more
+            server.stop()
+            server.read_only = True
+            server.start()
+        let_in(site, kit.told)
 
         told = json.loads(
             vaultd("--json", "kit", "open", *kit.options(2, 5, 3), "--state", b / "state", "--to", b / "vaults",
@@ -141,7 +147,14 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         asked = ["kit", "open", *kit.options(1, 4, 5), "--state", c / "state", "--no-vaults", "--continue-ledger"]
         told = json.loads(vaultd("--json", *asked, config=c / "vaultd.toml"))
         assert told["ledger"]["continued"]
+        for server in site.servers.values():
+            server.stop()
+            server.read_only = False
+            server.start()
+        let_in(site, kit.told)
         _signs(site.servers, c)
+        opened = [one for one in Reader(c / "state" / "ledger").newest_first() if one["type"] == "kit-opened"]
+        assert [(one["kit"], one["shares"], one["continued"]) for one in opened] == [(kit.id, ["1", "4", "5"], 1)]
 
 
 def _signs(servers: dict[str, OffsiteServer], host: Path) -> None:

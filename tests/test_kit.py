@@ -13,6 +13,7 @@ import pytest
 
 from tests.kitting import Kit, let_in, said, vaultd
 from tests.site import Site, site_in, until
+from vaultd.config import load
 from vaultd.kit import seal, shares, spelling
 from vaultd.kit.content import Content
 from vaultd.restore.compare import compare, describe, differences
@@ -176,6 +177,26 @@ def test_a_machine_that_is_in_use_is_left_alone(made: tuple[Site, Kit], tmp_path
     assert [one.name for one in (tmp_path / "state").iterdir()] == ["mine"]
     vaultd("kit", "open", *kit.options(1, 2, 3), config=file, code=2)
     assert "--in-place" in said()
+
+
+def test_without_any_copy_of_the_state_the_vaults_come_back_all_the_same(
+    made: tuple[Site, Kit], tmp_path: Path
+) -> None:
+    site, kit = made
+    for snapshot in site.snapshots(vault="vaultd-state"):
+        stored = site.servers["offsite"].root / "repo" / "snapshots" / snapshot["id"]
+        stored.rename(site.folder / f"kept-{snapshot['id']}")
+    try:
+        words = [*kit.options(1, 2, 3), "--state", tmp_path / "state", "--to", tmp_path / "to"]
+        vaultd("kit", "open", *words, config=tmp_path / "vaultd.toml", code=1)
+        assert "--no-state" in said()
+        told = json.loads(vaultd("--json", "kit", "open", *words, "--no-state", config=tmp_path / "vaultd.toml"))
+    finally:
+        for kept in site.folder.glob("kept-*"):
+            kept.rename(site.servers["offsite"].root / "repo" / "snapshots" / kept.name.removeprefix("kept-"))
+    assert told["state"] is None and not told["ledger"]["holds"]
+    assert compare(site.folder / "records", tmp_path / "to" / "records") == []
+    assert load(tmp_path / "vaultd.toml").vault_named("records").path == site.folder / "records"
 
 
 def test_the_ledger_goes_on_only_with_its_key(made: tuple[Site, Kit], tmp_path: Path) -> None:

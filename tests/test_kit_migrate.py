@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.kitting import Kit, vaultd
+from tests.kitting import COMMAND, Kit, vaultd
 from tests.site import site_in, until
 
 
@@ -17,7 +18,6 @@ def test_a_leaked_kit_ends_with_a_new_repository(tmp_path: Path) -> None:
         config = site.prepare()
         site.backup(full=True)
         kit = Kit(site, tmp_path / "sheets", "--batch", code=3)
-        before = {one["tree"] for one in site.snapshots()}
         old = (site.servers["offsite"].root / "repo" / "config").read_bytes()
         with_daemon = site.file.read_text()
         site.start()
@@ -26,6 +26,11 @@ def test_a_leaked_kit_ends_with_a_new_repository(tmp_path: Path) -> None:
         site.wait_protected()
         before = {one["tree"] for one in site.snapshots()}
         site.stop()
+        command = [*COMMAND, "--config", site.file, "kit", "migrate", "offsite"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            until((site.servers["offsite"].root / "repo-2" / "config").exists, "the new repository is there")
+            process.kill()
+        assert site.file.read_text() == with_daemon  # nothing was switched
         told = json.loads(vaultd("--json", "kit", "migrate", "offsite", config=site.file))
         assert (told["path"], told["old_path"]) == ("repo-2", "repo")
         assert {one["tree"] for one in site.snapshots()} == before  # read by restic, from what the file now names

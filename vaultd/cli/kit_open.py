@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--to", metavar="DIR", type=click.Path(path_type=Path), help=N_("Restore the vaults to DIR/<vault>."))
 @click.option("--in-place", is_flag=True, help=N_("Restore the vaults to the folders where they were."))
 @click.option("--no-vaults", is_flag=True, help=N_("Only state, ledger and configuration."))
+@click.option("--no-state", is_flag=True, help=N_("Only the vaults, where no copy of the state can be had."))
 @click.option("--vault", "vaults", multiple=True, metavar="NAME", help=N_("Only this vault; may be repeated."))
 @click.option("--at", metavar="TIME", help=N_('The moment: "2026-11-22 20:03:11", local time unless it has a zone.'))
 @click.option(
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
 @click.option("--batch", is_flag=True, help=N_("Never ask; what is missing is an error."))
 @pass_cli
 def open_command(
-    cli: Cli, state: Path | None, to: Path | None, in_place: bool, no_vaults: bool, vaults: tuple[str, ...],
-    at: str | None, continue_ledger: bool, batch: bool, **values: Any,
+    cli: Cli, state: Path | None, to: Path | None, in_place: bool, no_vaults: bool, no_state: bool,
+    vaults: tuple[str, ...], at: str | None, continue_ledger: bool, batch: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Open, bring back, say what comes next."""
     from vaultd.restore import moment
@@ -68,6 +69,8 @@ def open_command(
             _("where the vaults go"), _("one of --to DIR, --in-place and --no-vaults must be given"),
             _("--to DIR restores them beside everything else, which is always safe"),
         )  # fmt: skip
+    if no_state and (no_vaults or continue_ledger):
+        raise ConfigError("--no-state", _("without the state there are only vaults, and no ledger"))
     before = moment.parse(at) if at is not None else None
     if cli.file.exists():
         raise ConfigError(
@@ -76,7 +79,7 @@ def open_command(
             _("open the kit on a new machine, or name another file: vaultd --config FILE kit open"),
         )
     opened = kit_ask.open_kit(cli, kit_ask.given(cli, values, batch=batch))
-    return _Opening(cli, opened, state, to, vaults, before, no_vaults).run(continue_ledger)
+    return _Opening(cli, opened, state, to, vaults, before, no_vaults).run(continue_ledger, no_state)
 
 
 class _Opening:
@@ -95,7 +98,7 @@ class _Opening:
         self.codes = [EXIT_DONE]
         self.unread: dict[str, VaultdError] = {}
 
-    def run(self, continue_ledger: bool) -> int:
+    def run(self, continue_ledger: bool, no_state: bool) -> int:
         """All of it; the worst exit code."""
         from vaultd.kit import opening
 
@@ -109,30 +112,40 @@ class _Opening:
         for name, problem in self.unread.items():
             cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
             self.codes.append(EXIT_PARTIAL)
-        found = opening.bring_state(reached, content, repositories, listed, cli.note)
+        found = None if no_state else opening.bring_state(reached, content, repositories, listed, cli.note)
         config = self._configuration(found)
         ledger = self._ledger(config)
         continued = self._continue(config) if continue_ledger and ledger["holds"] else False
-        self._record(config, found, continued)
+        if found is not None:
+            self._record(config, found, continued)
         restored = [] if self.no_vaults else self._vaults(config, repositories, listed)
         self._next(config, continued)
+        came = None if found is None else {"target": found.target, "snapshot": found.snapshot,
+                                           "time": rfc3339(found.time)}  # fmt: skip
         cli.emit({
             "version": 1, "kit": content.kit, "host": content.host, "shares": self.opened.shares,
-            "config": str(cli.file), "state": {"folder": str(self.state), "target": found.target,
-            "snapshot": found.snapshot, "time": rfc3339(found.time)}, "ledger": ledger | {"continued": continued},
+            "config": str(cli.file), "folder": str(self.state), "state": came,
+            "ledger": ledger | {"continued": continued},
             "vaults": restored,
             "unread": [{"target": name, "error": error.as_json()} for name, error in self.unread.items()],
         })  # fmt: skip
         return next((code for code in (EXIT_DIFFERENCE, EXIT_PARTIAL) if code in self.codes), max(self.codes))
 
-    def _configuration(self, found: State) -> Config:
+    def _configuration(self, found: State | None) -> Config:
         from vaultd import files
         from vaultd.kit import opening
 
         file = self.cli.file.absolute()
-        text, config = opening.configuration(found.config_text, file, self.state, self.content)
+        if found is None:
+            text, config = opening.bare_configuration(file, self.state, self.content)
+        else:
+            text, config = opening.configuration(found.config_text, file, self.state, self.content)
         files.make_private_directory(file.parent, 0o755)
         files.create_exclusive(file, text.encode(), 0o640)
+        if found is None:
+            self.cli.say(_("A plain configuration is in {file}; nothing of the lost host's state came back.").format(
+                file=display(file)))  # fmt: skip
+            return config
         told = _("The state of host {host} as of {moment} is in {folder}; the configuration is {file}.")
         places = {"folder": display(self.state), "file": display(file)}
         self.cli.say(told.format(host=self.content.host, moment=local(found.time), **places))
@@ -145,7 +158,6 @@ class _Opening:
 
         known = self.content.ledger
         if not config.ledger_folder.exists():
-            self.cli.say(_("There is no ledger in it."))
             return {"holds": False, "size": 0, "origin": None, "finding": None}
         try:
             root = note.parse_key(known.root_key) if known is not None else None

@@ -51,7 +51,7 @@ def scratch(needed: int, wanted: Path | None) -> Iterator[Scratch]:
 def _choose(needed: int, wanted: Path | None) -> tuple[Path, bool]:
     if wanted is None:
         # Half of the free memory stays with everybody else.
-        if MEMORY.is_dir() and 2 * (needed + MARGIN) <= min(_free(MEMORY), _free_memory()):
+        if os.path.ismount(MEMORY) and 2 * (needed + MARGIN) <= min(_free(MEMORY), _free_memory()):
             return MEMORY, True
         wanted = Path(tempfile.gettempdir())
     if needed + MARGIN > _free(wanted):

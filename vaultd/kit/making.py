@@ -66,7 +66,7 @@ class Made:
 @contextlib.contextmanager
 def in_memory() -> Iterator[Path]:
     """A private folder for secrets that programs must read from a file: in memory where that can be had."""
-    above = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    above = _MEMORY if os.path.ismount(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="vaultd-kit-", dir=above))
     try:
         yield folder

@@ -55,7 +55,7 @@ def migrate(config: Config, target: TargetConfig, path: str | None, tell: Callab
     store = Store(places.database(config.host.state))
     try:
         store.pin_repository(target.name, new_id)
-        store.set_meta(f"key:{target.name}", "")
+        store.set_meta(f"key:{target.name}", asyncio.run(commands.key_id(into)) or "")
     finally:
         store.close()
     return Moved(old_id, new_id, new.path, new.password_file, snapshots)

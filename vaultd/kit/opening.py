@@ -152,6 +152,27 @@ def configuration(text: str, file: Path, state: Path, content: Content) -> tuple
     return text, parse(text, file)
 
 
+def bare_configuration(file: Path, state: Path, content: Content) -> tuple[str, Config]:
+    """A configuration of what the kit itself knows, where no state came back: host, targets, vaults; everything else
+    as it is by default. Raises ConfigFaults."""
+    rows = {"name": content.host, "state": str(state)}
+    text = "[host]\n" + "".join(f"{key} = {writing.toml_value(value)}\n" for key, value in rows.items())
+    folder = keys_folder(state, content)
+    for target in content.targets:
+        values: dict[str, writing.Value] = {
+            "name": target.name, "host": target.host, "port": target.port, "user": target.user, "path": target.path,
+            "identity": folder / access.IDENTITY.format(name=target.name),
+            "password_file": folder / access.PASSWORD.format(name=target.name),
+        }  # fmt: skip
+        text = writing.with_table(text, "target", values)
+    for vault in content.vaults:
+        values = {
+            "name": vault.name, "path": vault.path, "classification": vault.classification, "targets": vault.targets,
+        }  # fmt: skip
+        text = writing.with_table(text, "vault", values)
+    return text, parse(text, file)
+
+
 def go_on_with_ledger(config: Config, content: Content, tell: Callable[[str], None]) -> None:
     """Put the key that signs back in place: the log goes on under its name. Refused with KitError where the kit does
     not have it, and with LedgerStoppedError where a target has seen more of the log than came back."""
