@@ -67,6 +67,15 @@ def by_hand(site: Site, target: str, snapshot: str, root: Path, to: Path, whole:
     }  # fmt: skip
 
 
+def serve(site: Site, kit: Kit, *, read_only: bool) -> None:
+    """Start the servers anew, for who has the kit."""
+    for server in site.servers.values():
+        server.stop()
+        server.read_only = read_only
+        server.start()
+    let_in(site, kit.told)
+
+
 def state_copies(site: Site) -> list[int]:
     return [len(site.snapshots(target, STATE)) for target in site.targets]
 
@@ -105,11 +114,7 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         cost = by_hand(site, worn, snapshot, a / "patients", tmp_path / "hand", last["patients"])
         assert lost and cost, "the vault's last state must need a lost pack"
         destroy(site)
-        for server in site.servers.values():  # the kit reads, and needs nothing more
-            server.stop()
-            server.read_only = True
-            server.start()
-        let_in(site, kit.told)
+        serve(site, kit, read_only=True)  # the kit reads, and needs nothing more
 
         told = json.loads(
             vaultd("--json", "kit", "open", *kit.options(2, 5, 3), "--state", b / "state", "--to", b / "vaults",
@@ -147,11 +152,7 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         asked = ["kit", "open", *kit.options(1, 4, 5), "--state", c / "state", "--no-vaults", "--continue-ledger"]
         told = json.loads(vaultd("--json", *asked, config=c / "vaultd.toml"))
         assert told["ledger"]["continued"]
-        for server in site.servers.values():
-            server.stop()
-            server.read_only = False
-            server.start()
-        let_in(site, kit.told)
+        serve(site, kit, read_only=False)
         _signs(site.servers, c)
         opened = [one for one in Reader(c / "state" / "ledger").newest_first() if one["type"] == "kit-opened"]
         assert [(one["kit"], one["shares"], one["continued"]) for one in opened] == [(kit.id, ["1", "4", "5"], 1)]

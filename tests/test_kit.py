@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from tests.kitting import Kit, let_in, said, vaultd
 from tests.site import Site, site_in, until
 from vaultd.config import load
-from vaultd.kit import seal, shares, spelling
+from vaultd.kit import seal, shares, spelling, words
 from vaultd.kit.content import Content
 from vaultd.restore.compare import compare, describe, differences
 
@@ -124,6 +125,42 @@ def test_pictures_of_the_sheets_alone_are_enough(made: tuple[Site, Kit], tmp_pat
     # There is no daemon here and no key: what is asked of the new host works from what came back.
     shown = json.loads(vaultd("--json", "ledger", "show", "--type", "snapshot", config=file))
     assert shown["entries"]
+
+
+def test_the_steps_on_the_sheet_bring_a_vault_back_without_vaultd(made: tuple[Site, Kit], tmp_path: Path) -> None:
+    """ssss, Python, ssh and restic, by the very lines that are printed; what is in capitals there is filled in."""
+    site, kit = made
+    numbers = (5, 2, 4)
+    combine, decrypt, restore = words.BARE_COMMANDS[1:]
+    halves = []
+    for line, rows in zip(combine, ((1, 2), (3, 4)), strict=True):
+        typed = [
+            f"{one}-" + "".join(spelling.rows(kit.share(one))[row].replace(" ", "")[:-3] for row in rows)
+            for one in numbers
+        ]
+        command = line.format(threshold=3).split()
+        done = subprocess.run(command, input="\n".join(typed) + "\n", capture_output=True, text=True, check=True)
+        halves.append(done.stderr.split()[-1])
+    shutil.copy(kit.file, tmp_path)
+    script = "\n".join(decrypt).format(kit=kit.id).replace("KEY", "".join(halves), 1)
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, check=True)
+    (target,) = json.loads((tmp_path / "kit.json").read_text())["targets"]
+    for name, text in (
+        ("password", target["password"]), ("identity", target["identity"]),
+        ("host_keys", f"[{target['host']}]:{target['port']} {target['host_keys'][0]}\n"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    script = "\n".join(restore).format()
+    snapshot = site.snapshots(kind="full")[-1]["id"]
+    for word, value in (
+        ("USER", target["user"]), ("SERVER", target["host"]), ("PORT", str(target["port"])), ("FOLDER", target["path"]),
+        (" ID ", f" {snapshot} "), ("/srv/restored", str(tmp_path / "restored")),
+    ):  # fmt: skip
+        script = script.replace(word, value)
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    there = Path(str(tmp_path / "restored") + str(site.folder / "records"))
+    assert compare(site.folder / "records", there) == []
 
 
 def test_what_cannot_open_a_kit_is_said_and_nothing_is_changed(made: tuple[Site, Kit], tmp_path: Path) -> None:

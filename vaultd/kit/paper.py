@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ FONT = Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
 """Of Debian's package fonts-wqy-microhei: Latin and Chinese, proportional (0) and with one width (1), and small."""
 
 TEXT, MONO = "text", "mono"
+_PIECE = re.compile(r"(?:[\x21-\x7e]+|.)[，。；：、）”？！…]* ?", re.DOTALL)
 MARGIN, WIDTH = 18.0, 174.0
 """Millimetres, of an A4 page."""
 
@@ -62,12 +64,22 @@ class Paper:
 
     def text(self, both: Both, size: float = 10) -> None:
         """A paragraph in English, and the same in Chinese under it."""
-        self.pdf.set_font(TEXT, size=size)
-        self.pdf.multi_cell(0, size * 0.48, both.en, new_x="LMARGIN", new_y="NEXT", align="L")
-        self.pdf.multi_cell(
-            0, size * 0.5, both.zh, new_x="LMARGIN", new_y="NEXT", align="L", wrapmode=self.char
-        )  # fmt: skip
-        self.pdf.ln(1.5)
+        pdf = self.pdf
+        pdf.set_font(TEXT, size=size)
+        pdf.multi_cell(0, size * 0.48, both.en, new_x="LMARGIN", new_y="NEXT", align="L")
+        pdf.multi_cell(0, size * 0.5, self._broken(both.zh), new_x="LMARGIN", new_y="NEXT", align="L")
+        pdf.ln(1.5)
+
+    def _broken(self, text: str) -> str:
+        """A Chinese text with its line ends: between any two characters, but not in a Latin word, nor before a closing
+        mark. (fpdf2 breaks at blanks alone, or anywhere.)"""
+        room = self.pdf.epw - 2 * self.pdf.c_margin
+        lines = [""]
+        for piece in _PIECE.findall(text):
+            if lines[-1] and self.pdf.get_string_width(lines[-1] + piece.rstrip()) > room:
+                lines.append("")
+            lines[-1] += piece
+        return "\n".join(lines)
 
     def boxed(self, both: Both) -> None:
         """A paragraph in a frame."""
