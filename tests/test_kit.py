@@ -60,10 +60,11 @@ def test_a_new_machine_gets_everything_back_with_three_shares(made: tuple[Site, 
     assert differences(before, describe(to / "records")) == []
     assert told["ledger"]["holds"] and not told["ledger"]["continued"]
     assert not (state / "ledger.key").exists()
+    again = ["kit", "open", *kit.options(1, 2, 3), "--state", state, "--no-vaults"]
+    vaultd(*again, config=tmp_path / "other.toml", code=1)  # what is in use is left alone, its keys too
     assert vaultd("snapshots", "records", config=file)
-    again = tmp_path / "again"
-    vaultd("restore", "records", "--to", again, config=file)
-    assert compare(to / "records", again) == []
+    vaultd("restore", "records", "--to", tmp_path / "again", config=file)
+    assert compare(to / "records", tmp_path / "again") == []
 
 
 def _opened(kit: Kit) -> Content:
@@ -279,6 +280,7 @@ def test_a_revoked_kit_opens_nothing_and_what_that_is_worth_is_said(made: tuple[
     assert not (server / ".vaultd" / "kit" / f"{kit.id}.kit").exists()
     file = tmp_path / "vaultd.toml"
     vaultd("kit", "open", *kit.options(1, 2, 3), "--state", tmp_path / "state", "--no-vaults", config=file, code=6)
+    assert not list((tmp_path / "state").rglob("*.key")) and not file.exists()
     vaultd("kit", "revoke", kit.id, config=site.file)  # once more does no harm
     vaultd("kit", "revoke", "00000001", config=site.file, code=2)
     until(lambda: site.entries("kit-revoked"), "it is on record")

@@ -106,14 +106,13 @@ class _Opening:
         for name in self.vaults:
             if all(one.name != name for one in content.vaults):
                 raise ConfigError(_("kit {kit} knows no vault {name}").format(kit=content.kit, name=name))
-        reached = opening.reach(content, self.state)
-        repositories = opening.repositories(reached)
-        listed, self.unread = asyncio.run(sources.list_all(repositories, None))
-        for name, problem in self.unread.items():
-            cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
-            self.codes.append(EXIT_PARTIAL)
-        found = None if no_state else opening.bring_state(reached, content, repositories, listed, cli.note)
-        config = self._configuration(found)
+        reached = opening.reach(content, self.state)  # refuses a folder that is in use: nothing there is ours to erase
+        try:
+            repositories, listed, found = self._bring_state(reached, no_state)
+            config = self._configuration(found)
+        except BaseException:
+            opening.forget(self.state, content)
+            raise
         ledger = self._ledger(config)
         continued = self._continue(config) if continue_ledger and ledger["holds"] else False
         if found is not None:
@@ -130,6 +129,21 @@ class _Opening:
             "unread": [{"target": name, "error": error.as_json()} for name, error in self.unread.items()],
         })  # fmt: skip
         return next((code for code in (EXIT_DIFFERENCE, EXIT_PARTIAL) if code in self.codes), max(self.codes))
+
+    def _bring_state(
+        self, reached: Config, no_state: bool
+    ) -> tuple[dict[str, Repository], dict[str, list[StoredSnapshot]], State | None]:
+        """The kit's repositories, what is in them, and the state in its folder."""
+        from vaultd.kit import opening
+
+        repositories = opening.repositories(reached)
+        listed, self.unread = asyncio.run(sources.list_all(repositories, None))
+        for name, problem in self.unread.items():
+            self.cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
+            self.codes.append(EXIT_PARTIAL)
+        if no_state:
+            return repositories, listed, None
+        return repositories, listed, opening.bring_state(reached, self.content, repositories, listed, self.cli.note)
 
     def _configuration(self, found: State | None) -> Config:
         from vaultd import files

@@ -72,6 +72,14 @@ def keys_folder(state: Path, content: Content) -> Path:
     return state / f"kit-{content.kit}"
 
 
+def forget(state: Path, content: Content) -> None:
+    """Erase the kit's keys again: it was not opened to its end."""
+    folder = keys_folder(state, content)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        private.erase(file)
+    workplace.remove(folder)
+
+
 def repositories(config: Config) -> dict[str, Repository]:
     """Every target's repository, as the kit reaches it."""
     return {one.name: targets.repository(config, one) for one in config.target}
