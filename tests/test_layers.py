@@ -26,7 +26,9 @@ LAYERS = (
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
+    {"kit"},
     {"doctor", "bag", "report"},
+    {"drill"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

@@ -32,7 +32,12 @@ class Listing:
 
 def base(target: TargetConfig) -> str:
     """The folder that holds the repository's folder; empty: the account's start folder."""
-    path = posixpath.normpath(target.path)
+    return base_of(target.path)
+
+
+def base_of(path: str) -> str:
+    """The same for a repository's folder, as the configuration has it."""
+    path = posixpath.normpath(path)
     if path == "." or path == ".." or path.endswith("/.."):
         return posixpath.join(path, "..")
     return posixpath.dirname(path)

@@ -17,6 +17,7 @@ from vaultd.bag.bench import Bench
 from vaultd.errors import DifferenceError, LedgerError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import epochs, note
+from vaultd.ledger.chain import older
 from vaultd.ledger.entry import path_of, time_text
 from vaultd.ledger.events import FileVersion, SnapshotMade
 from vaultd.ledger.proof import Proof
@@ -64,8 +65,8 @@ def load(ledger: Path, vault: str, before: int | None, bench: Bench, tell: OnEnt
     entry = _newest(reader, vault, before)
     leaf, proof = prove(ledger, int(entry["seq"]))
     size = _signed(ledger, proof)
-    for older in _older(ledger, reader):
-        before_it = Reader(older)
+    for folder in older(ledger, reader):
+        before_it = Reader(folder)
         bench.fill(_INSERT, _versions(before_it, entry, before_it.size, tell))
     bench.fill(_INSERT, _versions(reader, entry, int(entry["manifest_to"]), tell))
     bench.db.execute("DELETE FROM recorded WHERE sha256 IS NULL")
@@ -116,25 +117,6 @@ def _signed(ledger: Path, proof: Proof) -> int:
             _("`vaultd ledger verify` says what is wrong"),
         ) from error  # fmt: skip
     return size
-
-
-def _older(ledger: Path, reader: Reader) -> list[Path]:
-    """The ledgers that this one continues, where they lie beside it (``vaultd ledger continue``), the oldest first."""
-    found, beside = list[Path](), sorted(ledger.resolve().parent.glob(f"{ledger.name}-*"))
-    while previous := reader.entry(0).get("previous"):
-        older = next((one for one in beside if _checkpoint_of(one) == previous.encode() and one not in found), None)
-        if older is None:
-            break
-        found.insert(0, older)
-        reader = Reader(older)
-    return found
-
-
-def _checkpoint_of(ledger: Path) -> bytes:
-    try:
-        return (ledger / "checkpoint").read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
 
 
 def _versions(

@@ -8,6 +8,7 @@ from vaultd.cli.format import duration, files, local, number, size
 from vaultd.i18n import _, ngettext
 from vaultd.model import SnapshotKind
 from vaultd.names import display
+from vaultd.restore.elsewhere import Elsewhere
 from vaultd.restore.merge import ADDED, BESIDE, REPLACED
 from vaultd.restore.plan import Plan
 from vaultd.restore.result import Outcome, Result
@@ -70,6 +71,32 @@ def render(result: Result) -> str:
                 name=dump.dump_name, moment=local(dump.time)
             )
         )
+    return "\n".join(lines)
+
+
+def render_elsewhere(found: Elsewhere, target: str) -> str:
+    """Which file versions a target could not give, and from where each came."""
+    count = len(found.lost)
+    lines = [
+        ngettext("Target {name} could not give {count} file version:",
+                 "Target {name} could not give {count} file versions:", count).format(name=target, count=number(count))
+    ]  # fmt: skip
+    origin, lost = {one.path: one for one in found.taken}, set(found.lost)
+    shown = []
+    for path in [*found.lost, *(one.path for one in found.taken if one.path not in lost)]:
+        one = origin.get(path)
+        if one is None:
+            text = _("{path}: at no other target either") if path in found.still else _("{path}: see below")
+            shown.append(text.format(path=display(path)))
+        elif one.confirmed:
+            text = _("{path}: taken from target {name}, with the SHA-256 on record")
+            shown.append(text.format(path=display(path), name=one.target))
+        else:
+            text = _("{path}: taken from target {name}, but there is no record to compare it with")
+            shown.append(text.format(path=display(path), name=one.target))
+    lines += _names(shown)
+    for name, error in found.failed.items():
+        lines.append(_("Target {name} could not be read: {error}").format(name=name, error=error))
     return "\n".join(lines)
 
 

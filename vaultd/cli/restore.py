@@ -16,7 +16,7 @@ from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.restic.process import Repository
-    from vaultd.restore.plan import Plan, Request
+    from vaultd.restore.plan import Request
     from vaultd.restore.result import Result
 
 
@@ -87,21 +87,19 @@ def restore_command(
 def _restore(
     cli: Cli, asked: Request, own: str, to: Path, repositories: dict[str, Repository], choices: dict[str, Any]
 ) -> int:
-    from vaultd.cli.render_restore import render, render_plan
-    from vaultd.restore.choice import plan_restore
-    from vaultd.restore.run import Restore
+    from vaultd.cli.render_restore import render, render_elsewhere, render_plan
+    from vaultd.restore.whole import WholeRestore
 
     listed, unread = asyncio.run(sources.list_all(repositories, asked.vault))
     for name, problem in unread.items():
         cli.note(_("Target {name} could not be read: {error}").format(name=name, error=problem))
-    plan: Plan = plan_restore(_with_host(listed, asked, own), asked, to)
-    cli.note(render_plan(plan))
     with progress.display(cli) as shown:
-        restore = Restore(
-            repositories[plan.target], plan, to,
+        restore = WholeRestore(
+            repositories, _with_host(listed, asked, own), asked, to, ledger=_ledger(cli),
             overwrite=choices["overwrite"], check_space=not choices["no_space_check"], lock=not choices["no_lock"],
             on_progress=lambda one: shown.show([one]), on_note=cli.note,
         )  # fmt: skip
+        cli.note(render_plan(restore.plan))
         restore.check()
         error: VaultdError | None = None
         if not choices["dry_run"]:
@@ -109,15 +107,29 @@ def _restore(
     result: Result = restore.result
     if not choices["dry_run"]:
         _record(cli, result, asked)
+    unread |= restore.skipped
     problems = [{"target": name, "error": problem.as_json()} for name, problem in unread.items()]
-    cli.emit(result.as_json() | {"unread": problems, "error": error.as_json() if error else None})
+    cli.emit(
+        result.as_json()
+        | {
+            "unread": problems, "error": error.as_json() if error else None,
+            "elsewhere": restore.elsewhere.as_json() if restore.elsewhere else None,
+        }
+    )  # fmt: skip
     cli.say(render(result))
+    if restore.elsewhere is not None:
+        cli.say(render_elsewhere(restore.elsewhere, result.plan.target))
     if error is not None:
         cli.note(f"vaultd: {error}")
         if error.hint:
             cli.note(_("hint: {hint}").format(hint=error.hint))
         return result.exit_code if result.files_done else error.exit_code
     return result.exit_code
+
+
+def _ledger(cli: Cli) -> Path | None:
+    """This host's ledger, where it has one."""
+    return cli.places().state / "ledger" if cli.file.exists() else None
 
 
 def _record(cli: Cli, result: Result, asked: Request) -> None:

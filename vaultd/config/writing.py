@@ -55,6 +55,20 @@ def with_values(text: str, values: Mapping[Key, Value]) -> str:
     return text
 
 
+def with_key(text: str, table: str, key: str, value: Value) -> str:
+    """The text with a value in ``[table]``, which is made at the beginning when it is not there."""
+    try:
+        return with_values(text, {(table, key): value})
+    except KeyError:
+        pass
+    rows, line = text.split("\n"), f"{key} = {toml_value(value)}"
+    if (table,) in lines_of(text):
+        rows.insert(lines_of(text)[table,], line)
+    else:
+        rows[:0] = [f"[{table}]", line, ""]
+    return "\n".join(rows)
+
+
 def without_table(text: str, key: Key) -> str:
     """The text with a table and what is in it turned into comments."""
     rows = text.split("\n")

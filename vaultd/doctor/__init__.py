@@ -1,11 +1,12 @@
 """Everything that would stop vaultd from doing its job, each with its mend. Looks only; changes nothing.
 
 ``host`` looks at this machine, ``places`` at files and folders, ``offsite`` at the targets,
-``ledger`` at the record.
+``ledger`` at the record, ``kit`` at the recovery kits.
 """
 
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
 from vaultd.doctor.host import check_host
+from vaultd.doctor.kit import check_kits
 from vaultd.doctor.ledger import check_ledger
 from vaultd.doctor.offsite import check_target, check_targets
 from vaultd.doctor.places import check_places
@@ -16,6 +17,7 @@ __all__ = [
     "FINE",
     "Finding",
     "check_host",
+    "check_kits",
     "check_ledger",
     "check_places",
     "check_target",

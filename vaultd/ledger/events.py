@@ -219,6 +219,82 @@ class DocumentKept(Body):
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class KitCreated(Body):
+    """A recovery kit was made. ``targets`` and ``keys`` (ids of restic keys) go together; ``ledger_key``: 1 when the
+    key that signs this log is in it. ``expires`` is a date."""
+
+    TYPE: ClassVar[str] = "kit-created"
+    kit: str
+    threshold: int
+    shares: int
+    targets: Sequence[str]
+    keys: Sequence[str]
+    who: str
+    expires: str | None = None
+    ledger_key: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KitRevoked(Body):
+    """A kit's restic keys were removed at ``targets``; at those of ``left`` they could not be."""
+
+    TYPE: ClassVar[str] = "kit-revoked"
+    kit: str
+    targets: Sequence[str]
+    left: Sequence[str]
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class KitOpened(Body):
+    """A kit was opened, with the shares of these numbers, and the state of this host was brought back by it.
+    ``continued``: 1 when the log goes on under its name."""
+
+    TYPE: ClassVar[str] = "kit-opened"
+    kit: str
+    shares: Sequence[str]
+    who: str
+    target: str
+    snapshot: str
+    continued: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryMoved(Body):
+    """A target has a new repository, with a copy of every snapshot of the old one, under a new master key."""
+
+    TYPE: ClassVar[str] = "repository-moved"
+    target: str
+    old: str
+    repository: str
+    snapshots: int
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled(Body):
+    """A restore was practised. ``kit``: with nothing but this kit; without it, with the keys of this host.
+
+    ``seconds``: from the start to the last file compared, rounded up. ``recovery_point_s``: the age of the youngest
+    content then. ``differences``: files that were not as on record, None when it did not come to that.
+    """
+
+    TYPE: ClassVar[str] = "drill"
+    vault: str
+    target: str
+    snapshots: Sequence[str]
+    state: str
+    seconds: int
+    files: int
+    size: int
+    recovery_point_s: int
+    who: str
+    kit: str | None = None
+    differences: int | None = None
+    taken: int | None = None
+
+
 @dataclass(frozen=True)
 class Given(Body):
     """An entry's type and fields as they are: what was kept until the ledger was in order again. ``at`` is then among
@@ -233,6 +309,7 @@ TYPES: dict[str, type[Body]] = {
     for kind in (
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
+        KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

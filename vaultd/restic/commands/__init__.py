@@ -7,6 +7,7 @@ with ``names.replaced``), except from ``cat_tree``, which keeps every byte.
 from __future__ import annotations
 
 from vaultd.restic.commands.backup import BackupError, BackupResult, backup, backup_command
+from vaultd.restic.commands.keys import Key, add_key, list_keys, remove_key
 from vaultd.restic.commands.look import (
     Lock,
     Node,
@@ -20,26 +21,32 @@ from vaultd.restic.commands.look import (
     snapshots,
     stats,
 )
-from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
+from vaultd.restic.commands.maintain import copy, forget, init, init_like, repair_index, set_tags
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
     "BackupError",
     "BackupResult",
+    "Key",
     "Lock",
     "Node",
     "RestoreResult",
     "Stats",
+    "add_key",
     "backup",
     "backup_command",
     "cat_tree",
+    "copy",
     "count_tagged",
     "dump",
     "forget",
     "init",
+    "init_like",
     "key_id",
+    "list_keys",
     "list_locks",
     "ls",
+    "remove_key",
     "repair_index",
     "repository_id",
     "restore",

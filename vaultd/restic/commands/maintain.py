@@ -23,6 +23,27 @@ async def init(repository: Repository) -> str:
     raise ResticError(what, _("restic ended without naming it"))
 
 
+async def init_like(source: Repository, into: Repository) -> str:
+    """Make a repository that cuts files as ``source`` does, so that copies share their pieces; its id. Both are
+    reached with the options of ``into``."""
+    what = _("the repository cannot be made")
+    args = ["init", "--json", "--repository-version", "2", "--copy-chunker-params", *_from(source)]
+    for line in (await collect(into, args, what)).splitlines():
+        message = messages.parse(line)
+        if isinstance(message, messages.Initialized):
+            return message.id
+    raise ResticError(what, _("restic ended without naming it"))
+
+
+async def copy(source: Repository, into: Repository) -> None:
+    """Copy every snapshot that ``into`` does not have, with what it holds; the copies have ids of their own."""
+    await _change(into, ["copy", *_from(source)], _("the snapshots cannot be copied"), "", None)
+
+
+def _from(source: Repository) -> list[str]:
+    return ["--from-repo", source.url, "--from-password-file", str(source.password_file.absolute())]
+
+
 async def repair_index(
     repository: Repository,
     *,

@@ -1,0 +1,52 @@
+"""A new repository under a new master key: every snapshot is there, the old keys open nothing of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.kitting import COMMAND, Kit, vaultd
+from tests.site import site_in, until
+
+
+def test_a_leaked_kit_ends_with_a_new_repository(tmp_path: Path) -> None:
+    with site_in(tmp_path) as site:
+        site.add_target()
+        vault = site.add_vault()
+        (vault / "file").write_text("one")
+        config = site.prepare()
+        site.backup(full=True)
+        kit = Kit(site, tmp_path / "sheets", "--batch", code=3)
+        old = (site.servers["offsite"].root / "repo" / "config").read_bytes()
+        with_daemon = site.file.read_text()
+        site.start()
+        vaultd("kit", "migrate", "offsite", config=site.file, code=1)  # the daemon must not run
+        assert site.file.read_text() == with_daemon
+        site.wait_protected()
+        before = {one["tree"] for one in site.snapshots()}
+        site.stop()
+        command = [*COMMAND, "--config", site.file, "kit", "migrate", "offsite"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            until((site.servers["offsite"].root / "repo-2" / "config").exists, "the new repository is there")
+            process.kill()
+        assert site.file.read_text() == with_daemon  # nothing was switched
+        told = json.loads(vaultd("--json", "kit", "migrate", "offsite", config=site.file))
+        assert (told["path"], told["old_path"]) == ("repo-2", "repo")
+        assert {one["tree"] for one in site.snapshots()} == before  # read by restic, from what the file now names
+        assert len(told["repository"]) == 64 and told["repository"] != told["old"]
+        # The old one is as it was; its password opens nothing of the new one.
+        assert (site.servers["offsite"].root / "repo" / "config").read_bytes() == old
+        words = Path(told["password_file"]).read_text()
+        assert words != config.target[0].password_file.read_text()
+        keys = site.servers["offsite"].root / "repo-2" / "keys"
+        assert len(list(keys.iterdir())) == 1
+        assert not (keys / kit.told["targets"][0]["key"]).exists()
+        # And the host goes on there.
+        (vault / "file").write_text("two")
+        site.start()
+        site.wait_protected()
+        site.assert_restorable()
+        until(lambda: site.entries("repository-moved"), "it is on record")
+        site.stop()
+        vaultd("kit", "migrate", "offsite", "--path", "repo-2", config=site.file, code=2)
