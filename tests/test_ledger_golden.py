@@ -82,6 +82,11 @@ def bodies() -> list[Body]:
 LATER: list[Body] = [
     events.Exported("records", "/export", "uid 0 (says ana)", 2, 2**40, hashlib.sha256(b"digest").digest(), ORIGIN, 7),
     events.VaultDescribed("records", "protected", "/srv/档案", "secret", 1, "张伟", 900_000, ["bunker", "annex"]),
+    events.KitCreated("1f2e3d4c", 3, 5, ["bunker"], ["ab12"], "uid 0 (says ana)", "2028-01-31", 1),
+    events.KitRevoked("1f2e3d4c", ["bunker"], ["annex"], "uid 0"),
+    events.KitOpened("1f2e3d4c", ["1", "3", "5"], "uid 0", "bunker", "ab12", 0),
+    events.RepositoryMoved("bunker", "ab12", "cd34", 17, "uid 0"),
+    events.Drilled("records", "bunker", ["ab12"], "done", 61, 12, 2**33, 90, "uid 0", "1f2e3d4c", 0),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 
