@@ -19,6 +19,7 @@ from vaultd.protect.batches import first_batch
 from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.cost import EXPRESS_FILES, rest_after
 from vaultd.protect.health import Health, Prepare
+from vaultd.protect.hold import Turn
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.root import check_root, mount_gone
 from vaultd.protect.schedule import IDLE_SECONDS, Round, Schedule, Series
@@ -40,7 +41,11 @@ class Worker:
         self.schedule = Schedule(context, target, vaults, self._state_copy)
         self._state = context.config.host.state
         self._wake = asyncio.Event()
-        self._busy = asyncio.Lock()
+        self._busy = Turn(context.config.target_folder(target.config))
+
+    def close(self) -> None:
+        """Give back what it holds open."""
+        self._busy.close()
 
     # what others tell it
 

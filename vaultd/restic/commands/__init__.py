@@ -19,13 +19,16 @@ from vaultd.restic.commands.look import (
     repository_id,
     snapshots,
     stats,
+    withdrawn,
 )
 from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
+from vaultd.restic.commands.remove import Checked, check, forget_all, prune, rewrite
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
     "BackupError",
     "BackupResult",
+    "Checked",
     "Lock",
     "Node",
     "RestoreResult",
@@ -33,17 +36,22 @@ __all__ = [
     "backup",
     "backup_command",
     "cat_tree",
+    "check",
     "count_tagged",
     "dump",
     "forget",
+    "forget_all",
     "init",
     "key_id",
     "list_locks",
     "ls",
+    "prune",
     "repair_index",
     "repository_id",
     "restore",
+    "rewrite",
     "set_tags",
     "snapshots",
     "stats",
+    "withdrawn",
 ]
