@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vaultd.errors import VaultdError
@@ -34,6 +35,11 @@ class Plan:
     def ids(self) -> list[str]:
         """All that goes."""
         return [*self.withdrawn, *(one.snapshot.id for one in self.choice.going)]
+
+    def only(self, ids: Collection[str]) -> Plan:
+        """The same, of which no others go than these."""
+        decisions = tuple(one for one in self.choice.decisions if one.keep or one.snapshot.id in ids)
+        return Plan(Choice(decisions, self.choice.odd), tuple(one for one in self.withdrawn if one in ids))
 
 
 @dataclass(slots=True)

@@ -1,5 +1,7 @@
-"""A vault at a target, as somebody reaches it who may remove there: the daemon, root, or another host with keys of its
-own. Where there is no state (another host), nothing is known of alerts, and nothing is recorded but what is returned."""
+"""A vault at a target, as somebody reaches it who may remove there: the daemon, root, another host with its own keys.
+
+Where there is no state (another host), nothing is known of alerts, and nothing goes on record.
+"""
 
 from __future__ import annotations
 

@@ -202,15 +202,15 @@ def _dumps(
             at = bisect_right(orders, full.order)
             if at:
                 found.setdefault(series[at - 1].id, Why.WITH_FULL)
-        own = []
+        counted = []  # those that are needed anyway count too, or the same policy would take more the next time
         for one in series:
             owner = _owner(one, fulls)
             if owner is not None and owner.id in strange:
                 found.setdefault(one.id, Why.ODD)
-            elif owner is None or owner.id in kept:
-                own.append(one)
-        for snapshot, why in _by_policy(own, policy, zone).items():
-            found.setdefault(snapshot, Why.WITH_FULL if why is Why.NEWEST else why)
+            elif one.id in found or owner is None or owner.id in kept:
+                counted.append(one)
+        for snapshot, why in _by_policy(counted, policy, zone).items():
+            found.setdefault(snapshot, why)
     return found
 
 
