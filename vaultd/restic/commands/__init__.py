@@ -22,7 +22,7 @@ from vaultd.restic.commands.look import (
     withdrawn,
 )
 from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
-from vaultd.restic.commands.remove import Checked, check, forget_all, prune, rewrite
+from vaultd.restic.commands.remove import Checked, check, exclude_line, forget_all, prune, rewrite
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "check",
     "count_tagged",
     "dump",
+    "exclude_line",
     "forget",
     "forget_all",
     "init",
