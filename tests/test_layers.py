@@ -23,7 +23,8 @@ LAYERS = (
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
-    {"doctor", "bag", "retain", "repair"},
+    {"doctor", "bag", "retain"},
+    {"repair"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

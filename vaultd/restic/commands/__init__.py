@@ -13,6 +13,7 @@ from vaultd.restic.commands.look import (
     Stats,
     cat_tree,
     count_tagged,
+    ids_tagged,
     key_id,
     list_locks,
     ls,
@@ -22,6 +23,7 @@ from vaultd.restic.commands.look import (
     withdrawn,
 )
 from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
+from vaultd.restic.commands.mend import find_packs
 from vaultd.restic.commands.remove import Checked, check, exclude_line, forget_all, prune, rewrite
 from vaultd.restic.commands.restore import RestoreResult, dump, restore
 
@@ -40,8 +42,10 @@ __all__ = [
     "count_tagged",
     "dump",
     "exclude_line",
+    "find_packs",
     "forget",
     "forget_all",
+    "ids_tagged",
     "init",
     "key_id",
     "list_locks",

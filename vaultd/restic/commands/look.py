@@ -85,8 +85,12 @@ async def snapshots(repository: Repository, tags: Sequence[str] = ()) -> list[St
 
 async def withdrawn(repository: Repository, vault: str, host: str) -> list[str]:
     """The ids of a vault's snapshots whose word was taken back (``tags.withdrawn_tags``)."""
-    tags = f"{tag_module.MINE},vault={vault},kind=withdrawn"
-    args = ["--no-lock", "snapshots", "--json", "--tag", tags, "--host", host]
+    return await ids_tagged(repository, [tag_module.MINE, f"vault={vault}", "kind=withdrawn"], host=host)
+
+
+async def ids_tagged(repository: Repository, tags: Sequence[str], *, host: str) -> list[str]:
+    """The ids of a host's snapshots that carry all of these tags, whatever else they are."""
+    args = ["--no-lock", "snapshots", "--json", "--tag", ",".join(tags), "--host", host]
     listed = await collect_json(repository, args, _("the snapshots cannot be listed"))
     return [str(entry["id"]) for entry in listed or ()]
 
