@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -10,12 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.site import Site, site_in, until
+from vaultd.config import load
+from vaultd.daemon.assembly import at_work
+from vaultd.daemon.lock import exclusive
+from vaultd.daemon.retention import Retention
 from vaultd.store import Store
 
 NOTHING = {"keep_within": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "express": 0}
@@ -200,6 +206,40 @@ def test_what_an_interrupted_run_has_removed_goes_on_record_later(site: Site) ->
     site.backup(full=True)
     (entry,) = site.entries("forget")
     assert entry["snapshots"] == [gone] and entry["who"] == "uid 7"
+
+
+def by_itself(site: Site, moment: str) -> None:
+    """What the daemon's task does at a moment of the day, in this process."""
+    config = load(site.file)
+
+    async def go() -> None:
+        async with at_work(config, lambda _progress: None) as assembly:
+            await Retention(assembly, lambda: datetime.fromisoformat(moment)).once()
+
+    with exclusive(config.host.state):
+        asyncio.run(go())
+
+
+def test_the_daemon_does_it_by_itself_where_it_is_told_to_in_its_window_once_a_day(site: Site) -> None:
+    three_moments(site)
+    by_itself(site, "2026-11-28 02:00")
+    assert len(site.snapshots(kind="full")) == 3
+    site.vaults["records"]["retention"]["auto"] = True
+    site.write()
+    by_itself(site, "2026-11-28 12:00")
+    assert len(site.snapshots(kind="full")) == 3
+    store = Store(site.state / "state.db")
+    store.alerts.raise_("mass-change", vault="records", detail={"changed": 300, "files": 400, "share": 0.75})
+    by_itself(site, "2026-11-28 02:00")
+    assert len(site.snapshots(kind="full")) == 3 and "retention" in site.alerts()
+    store.alerts.clear("mass-change", vault="records")
+    store.close()
+    by_itself(site, "2026-11-28 03:00")  # it was tried today
+    assert len(site.snapshots(kind="full")) == 3
+    by_itself(site, "2026-11-29 01:00")
+    assert len(site.snapshots(kind="full")) == 1 and "retention" not in site.alerts()
+    (entry,) = site.entries("forget")
+    assert entry["who"] == "daemon" and site.entries("prune")
 
 
 # records destroyed

@@ -6,8 +6,9 @@ Full and express snapshots never overlap on a target. A dead target holds up nob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from vaultd.config.model import DumpConfig
@@ -46,6 +47,12 @@ class Worker:
     def close(self) -> None:
         """Give back what it holds open."""
         self._busy.close()
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Have the target to oneself: no run goes on there meanwhile."""
+        async with self._busy:
+            yield
 
     # what others tell it
 
