@@ -320,3 +320,30 @@ def test_what_is_not_destroyed(site: Site, args: list[str], code: int, said: str
     before = site.snapshots()
     error = command(site, "forget", "records", *args, "--yes", code=code)["error"]
     assert said in error["why"] and site.snapshots() == before
+
+
+# an express snapshot that somebody has removed
+
+
+def test_a_missing_express_snapshot_is_told_with_what_it_costs(site: Site) -> None:
+    site.host |= {"full_seconds": 0, "full_share": 0.001}
+    site.prepare()
+    root = Path(site.vaults["records"]["path"])
+    for name in ("a", "b", "c"):
+        (root / name).write_text("first")
+    site.backup(full=True)
+    (root / "a").write_text("second")
+    (root / "b").write_text("second")
+    site.backup()
+    (root / "b").write_text("third")
+    site.backup()
+    gone, last = (one["id"] for one in site.snapshots(kind="express"))
+    site.restic("forget", gone)
+    answer = command(site, "restore", "records", "--to", str(site.folder / "restored"), code=3)
+    (told,) = answer["gone"]
+    assert told["id"] == gone and [one["path"] for one in told["listed"]] == ["a"]
+    assert answer["outcome"] == "done" and [one["id"] for one in answer["snapshots"]][-1] == last
+    assert (site.folder / "restored" / "a").read_text() == "first"
+    assert (site.folder / "restored" / "b").read_text() == "third"
+    # One that was forgotten on purpose, or a moment before it, lacks nothing.
+    assert command(site, "restore", "records", "--to", str(site.folder / "exact"), "--exact")["gone"] == []

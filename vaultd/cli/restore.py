@@ -16,6 +16,7 @@ from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.restic.process import Repository
+    from vaultd.restore.gone import Gone
     from vaultd.restore.plan import Plan, Request
     from vaultd.restore.result import Result
 
@@ -87,7 +88,7 @@ def restore_command(
 def _restore(
     cli: Cli, asked: Request, own: str, to: Path, repositories: dict[str, Repository], choices: dict[str, Any]
 ) -> int:
-    from vaultd.cli.render_restore import render, render_plan
+    from vaultd.cli.render_restore import render, render_gone, render_plan
     from vaultd.restore.choice import plan_restore
     from vaultd.restore.run import Restore
 
@@ -103,6 +104,9 @@ def _restore(
             on_progress=lambda one: shown.show([one]), on_note=cli.note,
         )  # fmt: skip
         restore.check()
+        restore.result.gone = _gone(cli, plan, listed)
+        if restore.result.gone:
+            cli.note(render_gone(restore.result))
         error: VaultdError | None = None
         if not choices["dry_run"]:
             error = _run(restore)
@@ -118,6 +122,20 @@ def _restore(
             cli.note(_("hint: {hint}").format(hint=error.hint))
         return result.exit_code if result.files_done else error.exit_code
     return result.exit_code
+
+
+def _gone(cli: Cli, plan: Plan, listed: dict[str, Any]) -> list[Gone]:
+    """Acknowledged express snapshots that are not there any more; none where this machine has no state to tell."""
+    from vaultd.restore.gone import gone
+    from vaultd.store import Store
+
+    if not cli.file.exists() or not cli.places().database.exists():
+        return []
+    store = Store(cli.places().database, read_only=True)
+    try:
+        return gone(store, plan, listed[plan.target])
+    finally:
+        store.close()
 
 
 def _record(cli: Cli, result: Result, asked: Request) -> None:

@@ -21,7 +21,8 @@ from vaultd import files
 from vaultd.errors import UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import Progress, StoredSnapshot
-from vaultd.names import display, join
+from vaultd.names import display, join, replaced
+from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.restore import metadata, workplace
 from vaultd.restore.engine import Engine, Problem, Ran, source_of
@@ -108,6 +109,8 @@ class Restore:
         self.check()
         self.result.outcome = Outcome.FAILED
         try:
+            if not self.result.owners:
+                self.result.other_owners = await self._other_owners()
             work = self._begin()
             for place in range(work.step, len(self.plan.snapshots)):
                 await self._one(work, place)
@@ -124,6 +127,17 @@ class Restore:
             self.result.problems = list(self._problems.values())
             self.result.seconds = time.monotonic() - begun
         return self.result
+
+    async def _other_owners(self) -> int:
+        """How much of the first snapshot belongs to somebody else: that cannot be restored, and is said once."""
+        source, me, count = source_of(self.plan.base), (os.geteuid(), os.getegid()), 0
+        above = replaced(source.folder).rstrip("/") + "/"
+        wanted = [above + replaced(path) for path in self.plan.paths]
+        async for node in commands.ls(self.engine.repository, self.plan.base.id):
+            inside = any(node.path == one or node.path.startswith(one + "/") for one in wanted)
+            if (inside or (not wanted and node.path.startswith(above))) and (node.uid, node.gid) != me:
+                count += 1
+        return count
 
     def _begin(self) -> workplace.Workplace:
         if not self.to.is_dir():
