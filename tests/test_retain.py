@@ -208,6 +208,25 @@ def test_what_an_interrupted_run_has_removed_goes_on_record_later(site: Site) ->
     assert entry["snapshots"] == [gone] and entry["who"] == "uid 7"
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files immutable")
+def test_what_the_server_does_not_let_go_is_told_and_not_on_record(site: Site) -> None:
+    """restic 0.18 ends with 0 then."""
+    three_moments(site)
+    first, second, newest = (one["id"] for one in site.snapshots(kind="full"))
+    stuck = site.servers["offsite"].root / "repo" / "snapshots" / first
+    if subprocess.run(["chattr", "+i", str(stuck)], check=False).returncode:
+        pytest.skip("this file system has no immutable files")
+    try:
+        done = command(site, "forget", "records", "--yes", code=3)["targets"][0]["done"]
+    finally:
+        subprocess.run(["chattr", "-i", str(stuck)], check=True)
+    assert (done["left"], done["forgotten"]) == ([first], [second])
+    assert [one["id"] for one in site.snapshots(kind="full")] == [first, newest]
+    site.backup(full=True)
+    assert [one["snapshots"] for one in site.entries("forget")] == [[second]]
+
+
 def by_itself(site: Site, moment: str) -> None:
     """What the daemon's task does at a moment of the day, in this process."""
     config = load(site.file)

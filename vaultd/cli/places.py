@@ -76,12 +76,14 @@ def opened(cli: Cli) -> Iterator[Store | None]:
 @contextlib.asynccontextmanager
 async def turn(cli: Cli, target: str, store: Store | None) -> AsyncIterator[None]:
     """Have a target to oneself: the daemon's run there is waited for, and its next one waits."""
-    from vaultd.protect.hold import Turn
+    from vaultd.protect.hold import Turn, held
 
     if store is None:
         yield
         return
     config = cli.config()
+    if held(config.target_folder(config.target_named(target))):
+        cli.note(_("Another vaultd works at target {name}: waiting for its run to end.").format(name=target))
     own = Turn(config.target_folder(config.target_named(target)), wait=TURN_SECONDS)
     try:
         async with own:

@@ -2,8 +2,8 @@
 
 Measured with restic 0.18.0, and kept true by tests/test_restic_remove.py:
 
-- ``forget ID...`` takes an exclusive lock. An id that is not there is one line on stderr and exit 0; so what is really
-  gone is to be looked for afterwards.
+- ``forget ID...`` takes an exclusive lock. An id that is not there, and a snapshot that the server does not let it
+  remove, are a line on stderr and exit 0; so what is really gone is to be looked for afterwards.
 - ``rewrite --exclude-file``: a snapshot that holds none of the paths stays as it is, id and all. Of one that does, a
   copy is saved: same time, host, tags and one tag more, ``rewrite``; its field ``original`` has the old id; its summary
   counts anew. The old one stays. Run again it makes another copy of each old one that is still there.
