@@ -8,6 +8,7 @@ has content) goes through a stage inside that folder and is merged by renames: r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.restore import metadata, workplace
 from vaultd.restore.engine import Engine, Problem, Ran, source_of
+from vaultd.restore.lane import Lane, worth_it
 from vaultd.restore.merge import Merge, carry_out, decide
 from vaultd.restore.plan import Plan
 from vaultd.restore.progress import Meter
@@ -71,6 +73,7 @@ class Restore:
         self.result = Result(plan, self.to, owners=os.geteuid() == 0)
         self._what = _("restore of vault {vault}").format(vault=plan.request.vault)
         self._problems: dict[str, Problem] = {}
+        self._lane: Lane | None = None
 
     def check(self) -> None:
         """Look at the folder without changing anything: what it holds, and the room. Raises VaultdError."""
@@ -112,8 +115,12 @@ class Restore:
             if not self.result.owners:
                 self.result.other_owners = await self._other_owners()
             work = self._begin()
-            for place in range(work.step, len(self.plan.snapshots)):
-                await self._one(work, place)
+            async with contextlib.AsyncExitStack() as stack:
+                for place in range(work.step, len(self.plan.snapshots)):
+                    if place and self._lane is None and worth_it(self.plan):  # not while the first one needs the line
+                        lane = Lane(self.engine, self.plan.over, work.path / "ahead")
+                        self._lane = await stack.enter_async_context(lane)
+                    await self._one(work, place)
             self._finish(work)
         except asyncio.CancelledError:
             self.result.outcome = Outcome.INTERRUPTED
@@ -185,8 +192,12 @@ class Restore:
         if not work.staged:
             if not work.tried:
                 workplace.remove(work.stage)  # what the snapshot before has left there
-            paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
-            await self._restore(work, snapshot, source.above, stage, paths)
+            copied = None if self._lane is None or work.tried else await self._lane.take(snapshot, work.stage)
+            if copied is not None:
+                self._step(copied)
+            else:
+                paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
+                await self._restore(work, snapshot, source.above, stage, paths)
             work.staged = True
             work.save()
         if os.path.isdir(content):
