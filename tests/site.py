@@ -108,8 +108,11 @@ class Site:
         for target in self.targets.values():
             lines += ["[[target]]", *(f"{key} = {toml(value)}" for key, value in target.items())]
         for vault in self.vaults.values():
-            dumps = vault.get("dump", [])
-            lines += ["[[vault]]", *(f"{key} = {toml(value)}" for key, value in vault.items() if key != "dump")]
+            dumps, retention = vault.get("dump", []), vault.get("retention")
+            own = [(key, value) for key, value in vault.items() if key not in ("dump", "retention")]
+            lines += ["[[vault]]", *(f"{key} = {toml(value)}" for key, value in own)]
+            if retention is not None:
+                lines += ["[vault.retention]", *(f"{key} = {toml(value)}" for key, value in retention.items())]
             for dump in dumps:
                 lines += ["[[vault.dump]]", *(f"{key} = {toml(value)}" for key, value in dump.items())]
         self.file.write_text("\n".join(lines) + "\n" + self.file_tail)

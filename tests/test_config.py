@@ -18,6 +18,7 @@ from vaultd import config
 from vaultd.config import duration, positions, writing
 from vaultd.config.faults import shown
 from vaultd.config.ledger import LedgerConfig, TimestampConfig, WitnessConfig
+from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.errors import EXIT_USAGE, ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -370,13 +371,15 @@ def test_example_loads_and_is_the_one_that_init_starts_from() -> None:
 
 def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     """Each key of each table is there, explained above; one that is commented out has its default, where it has one."""
-    full = re.sub(r"^#(\[\[|[a-z_]+ = )", r"\1", writing.example(), flags=re.MULTILINE)
+    full = re.sub(r"^#(\[|[a-z_]+ = )", r"\1", writing.example(), flags=re.MULTILINE)
     loaded = config.load(write(tmp_path, full))
     document = tomllib.loads(full)
     tables = {
         "host": (document["host"], config.HostConfig), "target": (document["target"][0], config.TargetConfig),
         "vault": (document["vault"][0], config.VaultConfig),
         "dump": (document["vault"][0]["dump"][0], config.DumpConfig),
+        "retention": (document["vault"][0]["retention"], RetentionConfig),
+        "maintenance": (document["maintenance"], MaintenanceConfig),
         "control": (document["control"], config.ControlConfig), "person": (document["person"][0], config.PersonConfig),
         "ledger": (document["ledger"], LedgerConfig),
         "witness": (document["ledger"]["witness"][0], WitnessConfig),
@@ -384,7 +387,10 @@ def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, (table, model) in tables.items():
         assert set(table) == set(model.model_fields), name
-    checked = ((config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0]), (LedgerConfig, loaded.ledger))
+    checked = (
+        (config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0]), (LedgerConfig, loaded.ledger),
+        (RetentionConfig, loaded.vault[0].retention), (MaintenanceConfig, loaded.maintenance),
+    )  # fmt: skip
     for model, table in checked:
         for key, field in model.model_fields.items():
             commented = re.search(rf"^#{key} = ", writing.example(), flags=re.MULTILINE)

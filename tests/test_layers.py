@@ -27,8 +27,8 @@ LAYERS = (
     {"custody"},
     {"protect", "restore", "status"},
     {"kit"},
-    {"doctor", "bag", "report"},
-    {"drill"},
+    {"doctor", "bag", "report", "retain"},
+    {"drill", "repair"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

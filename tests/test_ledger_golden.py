@@ -87,6 +87,12 @@ LATER: list[Body] = [
     events.KitOpened("1f2e3d4c", ["1", "3", "5"], "uid 0", "bunker", "ab12", 0),
     events.RepositoryMoved("bunker", "ab12", "cd34", 17, "uid 0"),
     events.Drilled("records", "bunker", ["ab12"], "done", 61, 12, 2**33, 90, "uid 0", "1f2e3d4c", 0),
+    events.Forgotten("records", "bunker", ["ab12"], hashlib.sha256(b"policy").digest(), "uid 0"),
+    events.Pruned("bunker", 2**33, "ok", "uid 0"),
+    events.RecordsDestroyed(
+        "records", "bunker", ["ab12"], b"salt", 9, 3, 9, 1, "released", "uid 0", hashlib.sha256(b"paper").digest()
+    ),
+    events.Repaired("bunker", "records", "partial", 2, 7, 6, 1, "uid 0", ["annex"]),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

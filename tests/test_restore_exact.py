@@ -140,6 +140,7 @@ print(json.dumps(asyncio.run(Restore(repository, plan, Path({str(tmp_path / "out
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["owners"] is False
+    assert told["other_owners"] == len(describe(stored.root)) - 1  # all but the folder itself, whose owner is not asked
     found = differences(describe(stored.root), describe(tmp_path / "out"), ignore=frozenset({"sparse", "uid", "gid"}))
     # trusted.* attributes and device files are root's alone.
     assert {(one.path, one.what) for one in found} == {

@@ -89,6 +89,10 @@ KINDS: dict[str, Kind] = {
                "the objective is {objective_seconds}"),
         N_("see vaultd status, and the other alerts for the cause"),
     ),
+    "retention": Kind(
+        _W, N_("old snapshots of vault {vault} are not removed at target {target}: {error}"),
+        N_("see what would go: vaultd forget {vault}"),
+    ),
     # The target
     "target-unreachable": Kind(
         _W, N_("target {target} does not answer: {error}"),

@@ -100,7 +100,8 @@ class StoredSnapshot:
     """A restic snapshot that vaultd made, as read from the repository.
 
     ``order`` is vaultd's own running number (first part of the change-set id): it keeps the order when a clock does
-    not. ``time`` is nanoseconds since 1970. ``root`` is the vault's folder as bytes.
+    not. ``time`` is nanoseconds since 1970. ``root`` is the vault's folder as bytes. ``original``: the id of the
+    snapshot that this one was rewritten from, empty for most.
     """
 
     id: str
@@ -116,3 +117,4 @@ class StoredSnapshot:
     bytes: int
     dump_of: str = ""
     dump_name: str = ""
+    original: str = ""

@@ -230,11 +230,15 @@ class Ground:
         """A plain whole-tree backup; seconds."""
         return self._restic("backup", str(self.vault))
 
-    def _restic(self, *args: str, prefix: tuple[str, ...] | None = None) -> float:
+    def restore_plain(self, snapshot: str, to: Path) -> float:
+        """restic's own restore of a snapshot in our repository; seconds."""
+        return self._restic("restore", f"{snapshot}:{self.vault}", "--target", str(to), repository="repo")
+
+    def _restic(self, *args: str, prefix: tuple[str, ...] | None = None, repository: str = "plain") -> float:
         found = self.site.repository(TARGET)
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "RESTIC_CACHE_DIR": str(self.plain_cache),
-            "RESTIC_REPOSITORY": found.url.removesuffix(":repo") + ":plain",
+            "RESTIC_REPOSITORY": found.url.removesuffix(":repo") + f":{repository}",
             "RESTIC_PASSWORD_FILE": str(found.password_file),
         }  # fmt: skip
         where = self.prefix if prefix is None else prefix

@@ -49,6 +49,23 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def render_gone(result: Result) -> str:
+    """What it costs that express snapshots are gone; empty when none is."""
+    lines = []
+    for one in result.gone:
+        count = len(one.paths)
+        text = ngettext(
+            "The express snapshot {id} of {moment} is gone from target {target}: {count} file comes back older or not",
+            "The express snapshot {id} of {moment} is gone from target {target}: {count} files come back older or not",
+            count,
+        )
+        lines.append(
+            text.format(id=one.snapshot[:8], moment=local(one.time), target=result.plan.target, count=number(count))
+        )
+        lines += _names(display(path) for path in one.paths)
+    return "\n".join(lines)
+
+
 def render(result: Result) -> str:
     """What was restored, what was not, and what to look at."""
     lines = [_headline(result)]
@@ -65,6 +82,13 @@ def render(result: Result) -> str:
         lines += _names(f"{one.path}: {one.message}" for one in result.problems)
     if result.outcome in (Outcome.DONE, Outcome.PARTIAL) and not result.owners:
         lines.append(_("Not run as root: the owners of files were not restored."))
+        if result.other_owners:
+            text = ngettext(
+                "{count} file or folder belonged to somebody else.",
+                "{count} files and folders belonged to somebody else.",
+                result.other_owners,
+            )
+            lines.append("  " + text.format(count=number(result.other_owners)))
     for dump in result.plan.dumps if result.outcome is not Outcome.FAILED else ():
         lines.append(
             _("There is a dump {name} of {moment}: restore it with --dump {name}").format(

@@ -16,7 +16,8 @@ from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.restic.process import Repository
-    from vaultd.restore.plan import Request
+    from vaultd.restore.gone import Gone
+    from vaultd.restore.plan import Plan, Request
     from vaultd.restore.result import Result
 
 
@@ -87,7 +88,7 @@ def restore_command(
 def _restore(
     cli: Cli, asked: Request, own: str, to: Path, repositories: dict[str, Repository], choices: dict[str, Any]
 ) -> int:
-    from vaultd.cli.render_restore import render, render_elsewhere, render_plan
+    from vaultd.cli.render_restore import render, render_elsewhere, render_gone, render_plan
     from vaultd.restore.whole import WholeRestore
 
     listed, unread = asyncio.run(sources.list_all(repositories, asked.vault))
@@ -101,6 +102,9 @@ def _restore(
         )  # fmt: skip
         cli.note(render_plan(restore.plan))
         restore.check()
+        restore.result.gone = _gone(cli, restore.plan, listed)
+        if restore.result.gone:
+            cli.note(render_gone(restore.result))
         error: VaultdError | None = None
         if not choices["dry_run"]:
             error = _run(restore)
@@ -130,6 +134,20 @@ def _restore(
 def _ledger(cli: Cli) -> Path | None:
     """This host's ledger, where it has one."""
     return cli.places().state / "ledger" if cli.file.exists() else None
+
+
+def _gone(cli: Cli, plan: Plan, listed: dict[str, Any]) -> list[Gone]:
+    """Acknowledged express snapshots that are not there any more; none where this machine has no state to tell."""
+    from vaultd.restore.gone import gone
+    from vaultd.store import Store
+
+    if not cli.file.exists() or not cli.places().database.exists():
+        return []
+    store = Store(cli.places().database, read_only=True)
+    try:
+        return gone(store, plan, listed[plan.target])
+    finally:
+        store.close()
 
 
 def _record(cli: Cli, result: Result, asked: Request) -> None:

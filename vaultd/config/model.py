@@ -17,6 +17,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
+from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
     Command,
@@ -108,6 +109,7 @@ class VaultConfig(Table):
     poll: bool | None = None
     mass_change_share: Share = 0.3
     mass_change_files: Annotated[int, Field(ge=1)] = 200
+    retention: RetentionConfig = Field(default_factory=RetentionConfig)
     dump: list[DumpConfig] = Field(default_factory=list)
 
     @field_validator("max_delay")
@@ -155,6 +157,7 @@ class Config(Table):
     target: list[TargetConfig] = Field(default_factory=list)
     vault: list[VaultConfig] = Field(default_factory=list)
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, validate_default=True)
+    maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")

@@ -14,6 +14,7 @@ from vaultd.config.model import Config, TargetConfig
 from vaultd.custody import Custody
 from vaultd.model import Progress
 from vaultd.protect import dump, recover
+from vaultd.protect.hold import held
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.worker import Worker
 from vaultd.restic import features
@@ -61,7 +62,8 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
     with contextlib.ExitStack() as opened:
         opened.callback(store.close)
         check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
-        left = recover.end_runs(store, config.host.cache)
+        folders = {target.name: config.target_folder(target) for target in config.target}
+        left = recover.end_runs(store, config.host.cache, lambda name: name in folders and held(folders[name]))
         recover.clear_lists(config.host.state)
         custody = Custody(config, store)
         opened.callback(custody.close)
@@ -81,6 +83,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
             for vault in own:
                 dump.show_failing(store, vault, ref)  # one that is not in the configuration any more fails no longer
             workers[name] = Worker(context, ref, own, partial(_prepare, context))
+            opened.callback(workers[name].close)
         yield Assembly(context, vaults, workers)
 
 

@@ -22,6 +22,7 @@ from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.publishing import Publisher
+from vaultd.daemon.retention import Retention
 from vaultd.daemon.room import RoomCheck
 from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.watching import VaultWatch
@@ -59,7 +60,9 @@ async def _main(config: Config) -> None:
         for worker in assembly.workers.values():
             _connect(worker, watches.values())
         service = DaemonService(assembly, watches, board, started)
+        automatic = any(vault.retention.auto for vault in config.vault)
         async with serve(service, config.control.socket, config.control.group):
+            retention = [asyncio.create_task(Retention(assembly).run(), name="retention")] if automatic else []
             tasks = [
                 *(asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in watches.items()),
                 *(
@@ -69,6 +72,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
+                *retention,
             ]
             assembly.context.custody.daemon("started")
             _notify("READY=1")

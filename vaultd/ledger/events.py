@@ -295,6 +295,68 @@ class Drilled(Body):
     taken: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten(Body):
+    """Snapshots were removed from a target by its vault's policy (``policy``: SHA-256 of it). Their data is there until
+    a ``prune``. More than fit come in several entries."""
+
+    TYPE: ClassVar[str] = "forget"
+    vault: str
+    target: str
+    snapshots: Sequence[str]
+    policy: bytes
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned(Body):
+    """Data that no snapshot needs was cleared away at a target: ``freed`` bytes. ``check``: what the check of the rest
+    has said, ``ok`` or how many faults it found."""
+
+    TYPE: ClassVar[str] = "prune"
+    target: str
+    freed: int
+    check: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsDestroyed(Body):
+    """Paths were taken out of all snapshots of a vault at a target, and their content cleared away. The paths
+    themselves are on the certificate only: ``paths`` has SHA-256(``path_salt`` and the path) of each. ``rewritten``: so
+    many of ``before`` snapshots held one of them; ``after``: so many there are now. ``certificate``: its SHA-256."""
+
+    TYPE: ClassVar[str] = "destroyed-records"
+    vault: str
+    target: str
+    paths: Sequence[str]
+    path_salt: bytes
+    before: int
+    rewritten: int
+    after: int
+    files: int
+    reason: str
+    who: str
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired(Body):
+    """A damaged repository was mended, as far as it could be: so many file versions were ``damaged``, ``mended`` and
+    ``lost``. ``packs``: how many pack files were damaged or missing. ``state``: done, partial, lost."""
+
+    TYPE: ClassVar[str] = "repair"
+    target: str
+    vault: str
+    state: str
+    packs: int
+    damaged: int
+    mended: int
+    lost: int
+    who: str
+    sources: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class Given(Body):
     """An entry's type and fields as they are: what was kept until the ledger was in order again. ``at`` is then among
@@ -309,7 +371,7 @@ TYPES: dict[str, type[Body]] = {
     for kind in (
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
-        KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled,
+        KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

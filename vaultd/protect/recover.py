@@ -26,14 +26,15 @@ from vaultd.store import RunRow, Store
 log = logging.getLogger(__name__)
 
 
-def end_runs(store: Store, cache: Path) -> list[RunRow]:
-    """End every process of a run that was never finished, and mark the run. Returns these runs.
+def end_runs(store: Store, cache: Path, held: Callable[[str], bool] = lambda _target: False) -> list[RunRow]:
+    """End every process of a run that was never finished, and mark the run. Returns these runs. A run at a target that
+    is ``held`` is not dead: another process works there (``protect.hold``).
 
     What only looked at a repository is on no record: it is told by ``cache`` and its dead owner.
 
     Their uploads may be worth keeping: every target with such a run gets ``restic repair index`` before its next one.
     """
-    left = store.runs(state="running")
+    left = [run for run in store.runs(state="running") if not any(map(held, store.target_names([run.target])))]
     for run in left:
         if run.pid is not None and run.start_time is not None:
             end_leftover(run.pid, run.start_time, run.boot_id or boot_id(), run.id)

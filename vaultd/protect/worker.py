@@ -6,8 +6,9 @@ Full and express snapshots never overlap on a target. A dead target holds up nob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from vaultd.config.model import DumpConfig
@@ -19,6 +20,7 @@ from vaultd.protect.batches import first_batch
 from vaultd.protect.changeset import ChangeSet
 from vaultd.protect.cost import EXPRESS_FILES, rest_after
 from vaultd.protect.health import Health, Prepare
+from vaultd.protect.hold import Turn
 from vaultd.protect.refs import Context, TargetRef, VaultRef
 from vaultd.protect.root import check_root, mount_gone
 from vaultd.protect.schedule import IDLE_SECONDS, Round, Schedule, Series
@@ -40,7 +42,17 @@ class Worker:
         self.schedule = Schedule(context, target, vaults, self._state_copy)
         self._state = context.config.host.state
         self._wake = asyncio.Event()
-        self._busy = asyncio.Lock()
+        self._busy = Turn(context.config.target_folder(target.config))
+
+    def close(self) -> None:
+        """Give back what it holds open."""
+        self._busy.close()
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Have the target to oneself: no run goes on there meanwhile."""
+        async with self._busy:
+            yield
 
     # what others tell it
 

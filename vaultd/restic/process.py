@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
@@ -54,13 +55,15 @@ async def run(
     stdout_to: Callable[[bytes], None] | None = None,
     started: Started | None = None,
     stall: float | None = None,
+    folder: Path | None = None,
 ) -> Finished:
     """Run restic to its end. Its exit code is in the result, never an exception (see ``exit.error_of``).
 
     ``marker`` is this run's alone (empty: none): whatever carries it ends with this run, so no two may share one.
     ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
     stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not
-    new), I/O or CPU time of restic and its children after which all are killed.
+    new), I/O or CPU time of restic and its children after which all are killed. ``folder``: where it runs, / for
+    all that leave nothing there.
 
     When the task is cancelled or a callback raises, restic is asked to end (it then lifts its lock), after 5 s killed,
     and in any case gone before the exception leaves here; cancel once more to kill it at once.
@@ -68,7 +71,7 @@ async def run(
     limit = () if repository.limit_upload is None else ("--limit-upload", str(repository.limit_upload))
     ssh_log = SshLog(repository.url, repository.options, repository.temp or repository.cache)
     command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
-    one = _Run(marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"))
+    one = _Run(marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"), folder=folder)
     with ssh_log.open():
         try:
             one.spawn(command, environment(repository, marker), started)
@@ -94,6 +97,7 @@ class _Run:
     on_error_line: Callable[[bytes], None] | None
     stdout_to: Callable[[bytes], None] | None
     over_ssh: bool = False
+    folder: Path | None = None
     begun: float = field(default_factory=time.monotonic)
     stalled: bool = False
     child: subprocess.Popen[bytes] | None = None
@@ -115,7 +119,7 @@ class _Run:
             self.child = subprocess.Popen(
                 ["/bin/sh", "-c", GATE, "restic-gate", *command],
                 stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=env, cwd="/", start_new_session=True,
+                env=env, cwd=self.folder or "/", start_new_session=True,
             )  # fmt: skip
             give_way(self.child.pid)
             self._notice_exit(self.child.pid)

@@ -11,6 +11,7 @@ from vaultd import names
 from vaultd.errors import EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL
 from vaultd.model import StoredSnapshot
 from vaultd.restore.engine import Problem
+from vaultd.restore.gone import Gone
 from vaultd.restore.merge import ADDED, BESIDE, REPLACED, Merge
 from vaultd.restore.plan import Plan
 from vaultd.units import rfc3339
@@ -34,7 +35,9 @@ class Outcome(StrEnum):
 class Result:
     """``done`` counts the snapshots of the plan that are in place. ``merges`` belong to the snapshots by place in the
     plan. ``reappeared``: paths that may have been deleted before the moment of the youngest content. ``missing``: paths
-    asked for that are in none of the snapshots."""
+    asked for that are in none of the snapshots. ``gone``: acknowledged express snapshots that are not there any more.
+    ``other_owners``: how many files and folders of the first snapshot belong to somebody else than who restores them,
+    None where owners were restored."""
 
     plan: Plan
     to: Path
@@ -49,12 +52,14 @@ class Result:
     merges: dict[int, Merge] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     missing: list[bytes] = field(default_factory=list)
+    gone: list[Gone] = field(default_factory=list)
+    other_owners: int | None = None
 
     @property
     def exit_code(self) -> int:
         """Exit code of the command line."""
         if self.outcome in (Outcome.DONE, Outcome.PLANNED):
-            return EXIT_DONE
+            return EXIT_PARTIAL if any(one.paths for one in self.gone) else EXIT_DONE
         came = self.files_done or self.bytes_done  # a part of one large file is there to go on with, too
         return EXIT_PARTIAL if self.outcome is not Outcome.FAILED or came else EXIT_FAILED
 
@@ -97,6 +102,16 @@ class Result:
                 "listed": [names.as_json(path) for path in reappeared[:LISTED]],
             },
             "missing": [names.as_json(path) for path in self.missing],
+            "gone": [
+                {
+                    "id": one.snapshot,
+                    "time": rfc3339(one.time),
+                    "count": len(one.paths),
+                    "listed": [names.as_json(path) for path in one.paths[:LISTED]],
+                }
+                for one in self.gone
+            ],
+            "other_owners": self.other_owners,
             "problems": {
                 "count": len(self.problems),
                 "listed": [{"path": one.path, "message": one.message} for one in self.problems[:LISTED]],

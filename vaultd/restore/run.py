@@ -8,6 +8,7 @@ has content) goes through a stage inside that folder and is merged by renames: r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -21,10 +22,12 @@ from vaultd import files
 from vaultd.errors import UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.model import Progress, StoredSnapshot
-from vaultd.names import display, join
+from vaultd.names import display, join, replaced
+from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.restore import metadata, workplace
 from vaultd.restore.engine import Engine, Problem, Ran, source_of
+from vaultd.restore.lane import Lane, worth_it
 from vaultd.restore.merge import Merge, carry_out, decide
 from vaultd.restore.plan import Plan
 from vaultd.restore.progress import Meter
@@ -70,6 +73,7 @@ class Restore:
         self.result = Result(plan, self.to, owners=os.geteuid() == 0)
         self._what = _("restore of vault {vault}").format(vault=plan.request.vault)
         self._problems: dict[str, Problem] = {}
+        self._lane: Lane | None = None
 
     def check(self) -> None:
         """Look at the folder without changing anything: what it holds, and the room. Raises VaultdError."""
@@ -108,9 +112,15 @@ class Restore:
         self.check()
         self.result.outcome = Outcome.FAILED
         try:
+            if not self.result.owners:
+                self.result.other_owners = await self._other_owners()
             work = self._begin()
-            for place in range(work.step, len(self.plan.snapshots)):
-                await self._one(work, place)
+            async with contextlib.AsyncExitStack() as stack:
+                for place in range(work.step, len(self.plan.snapshots)):
+                    if place and self._lane is None and worth_it(self.plan):  # not while the first one needs the line
+                        lane = Lane(self.engine, self.plan.over, work.path / "ahead")
+                        self._lane = await stack.enter_async_context(lane)
+                    await self._one(work, place)
             self._finish(work)
         except asyncio.CancelledError:
             self.result.outcome = Outcome.INTERRUPTED
@@ -124,6 +134,17 @@ class Restore:
             self.result.problems = list(self._problems.values())
             self.result.seconds = time.monotonic() - begun
         return self.result
+
+    async def _other_owners(self) -> int:
+        """How much of the first snapshot belongs to somebody else: that cannot be restored, and is said once."""
+        source, me, count = source_of(self.plan.base), (os.geteuid(), os.getegid()), 0
+        above = replaced(source.folder).rstrip("/") + "/"
+        wanted = [above + replaced(path) for path in self.plan.paths]
+        async for node in commands.ls(self.engine.repository, self.plan.base.id):
+            inside = any(node.path == one or node.path.startswith(one + "/") for one in wanted)
+            if (inside or (not wanted and node.path.startswith(above))) and (node.uid, node.gid) != me:
+                count += 1
+        return count
 
     def _begin(self) -> workplace.Workplace:
         if not self.to.is_dir():
@@ -171,8 +192,12 @@ class Restore:
         if not work.staged:
             if not work.tried:
                 workplace.remove(work.stage)  # what the snapshot before has left there
-            paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
-            await self._restore(work, snapshot, source.above, stage, paths)
+            copied = None if self._lane is None or work.tried else await self._lane.take(snapshot, work.stage)
+            if copied is not None:
+                self._step(copied)
+            else:
+                paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
+                await self._restore(work, snapshot, source.above, stage, paths)
             work.staged = True
             work.save()
         if os.path.isdir(content):

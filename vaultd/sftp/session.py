@@ -94,6 +94,21 @@ class Session:
             raise RepositoryError(self._what(folder), _("more than {count} names are in it").format(count=limit))
         return sorted(found)
 
+    def sizes(self, folder: str, limit: int = MOST_NAMES) -> dict[str, int]:
+        """The names in a folder with their sizes in bytes; none when there is no folder. Raises as ``names`` does."""
+        found = dict[str, int]()
+        try:
+            with self._asking(folder) as sftp:
+                for entry in sftp.listdir_iter(folder, read_aheads=8):
+                    found[entry.filename] = int(entry.st_size or 0)
+                    if len(found) > limit:
+                        break
+        except FileNotFoundError:
+            return {}
+        if len(found) > limit:
+            raise RepositoryError(self._what(folder), _("more than {count} names are in it").format(count=limit))
+        return found
+
     def get(self, path: str, limit: int = SMALL) -> bytes:
         """A small file's content. Raises FileNotFoundError, and RepositoryError when it is larger than ``limit``."""
         with self._asking(path) as sftp, sftp.open(path, "rb") as stream:

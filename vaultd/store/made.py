@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from vaultd.model import SnapshotKind
 from vaultd.store import acknowledgement, records, staging
@@ -152,6 +152,28 @@ class MadeStore(OwedStore):
             for vault in lost:
                 self.mark_all(target, vault)
         return lost
+
+    def note_forgotten(self, target: int, snapshots: Iterable[str]) -> None:
+        """These were removed from a target on purpose: they are not missed there."""
+        now = time.time_ns()
+        with self.database.write() as db:
+            db.executemany(
+                "UPDATE snapshot SET forgotten=?, missing=coalesce(missing, ?) WHERE target=? AND snapshot=?",
+                [(now, now, target, one) for one in snapshots],
+            )
+
+    def forgotten(self, target: int) -> set[str]:
+        """The ids of what was removed from a target on purpose."""
+        query = "SELECT snapshot FROM snapshot WHERE target=? AND forgotten IS NOT NULL"
+        return {row[0] for row in self._db.execute(query, (target,))}
+
+    def note_rewritten(self, target: int, ids: Mapping[str, str]) -> None:
+        """Snapshots go by other ids now (old id -> new one): something was taken out of them on purpose."""
+        with self.database.write() as db:
+            db.executemany(
+                "UPDATE snapshot SET snapshot=?, missing=NULL WHERE target=? AND snapshot=?",
+                [(new, target, old) for old, new in ids.items()],
+            )
 
     def had_files(self, vault: int) -> bool:
         """Whether the newest full snapshot of a vault, or any express one while there is no full one, held files."""

@@ -7,7 +7,7 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -106,5 +106,8 @@ MIGRATIONS: dict[int, str] = {
         'time_ns', CAST(s.time AS TEXT), 'files', s.files, 'size', s.bytes, 'versions', 0,
         'exceptions', json_object('retry', s.exceptions)
     ) FROM snapshot s JOIN vault v ON v.id=s.vault JOIN target t ON t.id=s.target ORDER BY s.number;
+    """,
+    3: """
+    ALTER TABLE snapshot ADD COLUMN forgotten INTEGER;  -- when it was removed on purpose (then it is missing too)
     """,
 }

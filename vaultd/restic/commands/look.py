@@ -83,6 +83,18 @@ async def snapshots(repository: Repository, tags: Sequence[str] = ()) -> list[St
     return sorted(found, key=lambda snapshot: (snapshot.order, snapshot.time, snapshot.id))
 
 
+async def withdrawn(repository: Repository, vault: str, host: str) -> list[str]:
+    """The ids of a vault's snapshots whose word was taken back (``tags.withdrawn_tags``)."""
+    return await ids_tagged(repository, [tag_module.MINE, f"vault={vault}", "kind=withdrawn"], host=host)
+
+
+async def ids_tagged(repository: Repository, tags: Sequence[str], *, host: str) -> list[str]:
+    """The ids of a host's snapshots that carry all of these tags, whatever else they are."""
+    args = ["--no-lock", "snapshots", "--json", "--tag", ",".join(tags), "--host", host]
+    listed = await collect_json(repository, args, _("the snapshots cannot be listed"))
+    return [str(entry["id"]) for entry in listed or ()]
+
+
 async def count_tagged(repository: Repository, tags: Sequence[str]) -> int:
     """How many snapshots carry all of these tags, whatever else they are."""
     args = ["--no-lock", "snapshots", "--json", "--tag", ",".join(tags)]
@@ -108,6 +120,7 @@ def _stored(entry: dict[str, Any]) -> StoredSnapshot | None:
         bytes=summary.get("total_bytes_processed", 0),
         dump_of=tags.dump_of,
         dump_name=tags.dump,
+        original=entry.get("original") or "",
     )
 
 
