@@ -25,7 +25,7 @@ from vaultd.report.audit import Verified
 
 SECOND, MINUTE, HOUR, DAY = 10**9, 60 * 10**9, 3600 * 10**9, 86400 * 10**9
 START = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * SECOND
-HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m&amp;\"'{{ 7*7 }}"
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m&amp;\"'{{ 191*343 }}"
 DIGEST = bytes(32)
 
 

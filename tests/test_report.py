@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 
 from tests import reporting
 from tests.reporting import DAY, HOUR, MINUTE, SECOND, START, Story, checked, describe, story
+from tests.stamping import Authority, stamping
 from vaultd import files
+from vaultd.anchor import kept, timestamp
+from vaultd.config.ledger import TimestampConfig
 from vaultd.errors import ConfigError, LedgerError
+from vaultd.ledger import note
 from vaultd.ledger.folder import LogFolder
 from vaultd.report.audit import Verified, audit
 from vaultd.report.period import Period, zone
@@ -298,6 +303,31 @@ def test_anchors_are_compared_with_the_ledger_at_their_size(tmp_path: Path) -> N
     assert (good["count"], good["wrong"], good["newest_size"]) == (1, [], sizes[-2])
     assert (bad["count"], bad["wrong"], bad["newest_size"]) == (1, [sizes[-1]], None)
     assert good["not_covered"] == sizes[-1] - sizes[-2]
+
+
+def test_what_witnesses_and_authorities_have_said_is_told_with_their_times(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    with story(folder) as told:
+        told.say("host-key-refused", target="bunker", reason="?")
+    read, authority = LogFolder(folder), Authority(tmp_path / "tsa")
+    size = read.kept_sizes()[-1]
+    content = read.kept_file(size).read_bytes()
+    with stamping(authority.answer) as server:
+        config = TimestampConfig(name="tsa", url=server.url, ca=authority.root)
+        stamped = timestamp.stamp(config, read, content)
+    signed = note.parse(content)
+    when = (START + HOUR) // SECOND
+    cosigned = note.Signature("witness.example/w", b"abcd", struct.pack(">Q", when) + bytes(64))
+    kept.keep(read, kept.WITNESS, "w", size, note.Note(signed.text, (*signed.signatures, cosigned)).encoded())
+    places = {one["kind"]: one for one in figures(folder)["anchors"]}
+    assert (places["witness"]["newest_said"], places["witness"]["wrong"]) == ("2026-06-01T01:00:00.000Z", [])
+    assert (places["timestamp"]["newest_size"], places["timestamp"]["wrong"]) == (size, [])
+    assert places["timestamp"]["newest_said"].startswith(f"{stamped.time:%Y-%m-%dT%H:%M}")
+    # A stamp for another note is none for this one.
+    file = kept.file_of(read, kept.TIMESTAMP, "tsa", size)
+    file.write_bytes(authority.answer(authority.request(b"another")))
+    (wrong,) = [one for one in figures(folder)["anchors"] if one["kind"] == "timestamp"]
+    assert (wrong["wrong"], wrong["newest_size"]) == ([size], None)
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
