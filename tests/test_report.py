@@ -150,6 +150,26 @@ def test_of_an_older_ledger_without_objectives_nothing_is_said_to_be_late(tmp_pa
     assert (line(found)["late"], line(found)["worst_seconds"], found["vaults"]) == (None, 3600.0, [])
 
 
+def test_what_is_protected_no_longer_is_late_no_longer(tmp_path: Path) -> None:
+    with story(tmp_path / "ledger") as told:
+        begun(told, targets=("bunker", "annex"))
+        told.at(START + HOUR)
+        describe(told, "records", 900, ["bunker"])  # annex is given up
+        told.at(START + 5 * HOUR)
+        told.change("records", "bunker", [SECOND])
+        told.at(START + 6 * HOUR)
+        told.say("vault", vault="records", state="dropped")
+        told.at(START + 7 * HOUR)
+        describe(told, "records", 900, ["bunker"])
+        told.change("records", "bunker", [50 * MINUTE])
+    found = figures(tmp_path / "ledger")
+    annex, bunker = line(found, "annex"), line(found)
+    assert (annex["current"], annex["gaps"]["count"], annex["series"]["waited_seconds"]) == (False, 0, [None] * 180)
+    assert [one["seconds"] for one in annex["series"]["objectives"]] == [900.0, None]
+    assert (bunker["gaps"]["count"], bunker["gaps"]["late"]) == (1, 0)  # that before it was dropped
+    assert [one["seconds"] for one in bunker["series"]["objectives"]] == [900.0, None, 900.0]
+
+
 # -- gaps, daemon ------------------------------------------------------------------------------------------------------
 
 
