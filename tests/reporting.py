@@ -21,11 +21,12 @@ from vaultd.ledger.epochs import Epoch
 from vaultd.ledger.events import TYPES, Begin, Body, FileVersion, Given, KeyRotated, SnapshotMade
 from vaultd.ledger.folder import LogFolder
 from vaultd.ledger.log import Log
-from vaultd.report.audit import Verified
+from vaultd.report.audit import Verified, audit
+from vaultd.report.period import Period
 
 SECOND, MINUTE, HOUR, DAY = 10**9, 60 * 10**9, 3600 * 10**9, 86400 * 10**9
 START = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * SECOND
-HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m&amp;\"'{{ 7*7 }}"
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m&amp;\"'{{ 191*343 }}"
 DIGEST = bytes(32)
 
 
@@ -281,3 +282,23 @@ def rotate(folder: Path) -> None:
     files.create_exclusive(folder / "keys" / "1", epochs.certify(epoch, ROOT, SIGNER))
     with simulated(START + 95 * DAY + HOUR), closing(Log(folder, new)) as opened:
         opened.seal()
+
+
+def figures(folder: Path, since: int = START, until: int = START + 30 * DAY, **options: Any) -> dict[str, Any]:
+    verified = options.pop("verified", None) or checked(folder)
+    names = options.pop("names", False)
+    return audit(verified, Period(since, until), names=names, progress=lambda _done, _total: None)
+
+
+def begun(told: Story, objective: int = 900, targets: tuple[str, ...] = ("bunker",)) -> None:
+    """The daemon runs, and the vault is protected everywhere, at START + 10 minutes."""
+    told.say("daemon", state="started", software="vaultd 0.1.0", pid=1, boot="b")
+    describe(told, "records", objective, list(targets))
+    told.at(START + 10 * MINUTE)
+    for target in targets:
+        told.change("records", target, [400 * DAY], first=True)
+
+
+def line(found: dict[str, Any], target: str = "bunker") -> dict[str, Any]:
+    (one,) = [one for one in found["recovery"] if one["target"] == target]
+    return dict(one)

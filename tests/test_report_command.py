@@ -171,6 +171,9 @@ def check_real(site: FaultSite) -> None:
     until(lambda: "later" in [one.get("path") for one in site.entries("version")], "the change is on record")
     site.wait_protected()
     site.stop()
+    (version,) = [one for one in site.entries("version") if one["path"] == "later"]
+    (made,) = [one for one in site.entries("snapshot") if one["change_set"] == version["change_set"]]
+    assert 0 <= int(made["since_ns"]) - int(version["mtime_ns"]) < 30 * 10**9  # seen after it was written
     found = site.cli("report", "audit", "--since", "2020-01-01").json
     (described,) = found["vaults"]
     assert (described["vault"], described["objective_seconds"], described["custodian"]) == ("records", 600.0, "张伟")

@@ -102,6 +102,21 @@ def verify(bench: Bench) -> Figures:
     return Figures([Part(statistics.median(ours), 20, " s"), Part(most, 300, " MB")], ours=ours)
 
 
+def audit(bench: Bench) -> Figures:
+    """``vaultd report audit`` of a million entries, verified first: HTML and PDF."""
+    made = big(bench)
+    ours, most = list[float](), 0.0
+    with bench.place("report") as folder:
+        files = ("--html", str(folder / "a.html"), "--pdf", str(folder / "a.pdf"))
+        for _turn in range(bench.runs):
+            words = ("--since", "2020-01-01", "--ledger", str(made.folder), *files)
+            seconds, memory = run("audit", *words, group="report")
+            ours.append(seconds)
+            most = max(most, memory)
+            bench.tell(f"report-audit: {seconds:.1f} s, {memory:.0f} MB")
+    return Figures([Part(statistics.median(ours), 60, " s"), Part(most, 300, " MB")], ours=ours)
+
+
 def prove(bench: Bench) -> Figures:
     """``vaultd ledger prove`` of one entry among a million."""
     made = big(bench)
@@ -115,11 +130,11 @@ def prove(bench: Bench) -> Figures:
     return Figures([Part(statistics.median(ours), 0.5, " s")], ours=ours)
 
 
-def run(*args: str) -> tuple[float, float]:
-    """A command of the ledger as a process: seconds, and the largest proportional memory of it and its children."""
+def run(*args: str, group: str = "ledger") -> tuple[float, float]:
+    """A command of a group as a process: seconds, and the largest proportional memory of it and its children."""
     begun, most = time.monotonic(), 0
     child = subprocess.Popen(
-        [sys.executable, "-m", "vaultd", "--json", "ledger", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "vaultd", "--json", group, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )  # fmt: skip
     process = psutil.Process(child.pid)
     while child.poll() is None:
@@ -146,5 +161,6 @@ def memory_of(process: psutil.Process) -> int:
 ROWS = (
     Row("ledger-append", "append of 100,000 entries in batches, durable; disk against the entries' own bytes", append),
     Row("ledger-verify", "vaultd ledger verify of 1,000,000 entries, whole process", verify),
+    Row("report-audit", "vaultd report audit of 1,000,000 entries, verified, HTML and PDF, whole process", audit),
     Row("ledger-prove", "vaultd ledger prove in a ledger of 1,000,000 entries, whole process", prove),
 )

@@ -195,7 +195,7 @@ def audit(verified: Verified, period: Period, *, names: bool, progress: Progress
         "ledger": {
             "origin": verified.origin, "host": found.begin.get("host"), "size": verified.size,
             "root": verified.root.hex(), "unsigned": verified.unsigned, "begun": _begun(found.begin),
-            "software": found.uptime.software or found.begin.get("software"),
+            "software": _software(found.uptime.software or str(found.begin.get("software", ""))),
             "continues": _continues(found.begin), "reason": found.begin.get("reason"),
         },
         "entries": {
@@ -219,6 +219,11 @@ def _zone(period: Period) -> str:
     offset = period.zone.utcoffset(None)
     minutes = int(offset.total_seconds()) // 60
     return "UTC" if not minutes else f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _software(text: str) -> str:
+    """``daemon`` entries have the version alone."""
+    return f"vaultd {text}" if text[:1].isdigit() else text
 
 
 def _begun(begin: Mapping[str, Any]) -> str | None:

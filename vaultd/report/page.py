@@ -73,9 +73,4 @@ def _environment(zone: timezone) -> Environment:
 
 def _plain(found: Any) -> Any:
     """Before it is escaped: text whose every character can be printed. Numbers and pictures stay as they are."""
-    if type(found) is not str or found.isprintable():
-        return found
-    return "".join(
-        one if one.isprintable() else "".join(f"\\x{byte:02x}" for byte in one.encode("utf-8", "surrogatepass"))
-        for one in found
-    )
+    return words.printable(found) if type(found) is str else found

@@ -14,7 +14,7 @@ from vaultd.i18n import _
 from vaultd.report.svg import Picture, Point
 
 WIDTH, HEIGHT = 640.0, 150.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 8.0, 8.0, 20.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 8.0, 20.0
 
 _TICKS = (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400, 365 * 86400)
 _STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 86400, 7 * 86400)
@@ -148,5 +148,5 @@ def drills(rows: Sequence[Mapping[str, Any]], audit: Mapping[str, Any], zone: ti
         for point in points:
             frame.picture.dot(point, f"dot line{number % 6}")
         if len(vaults) <= 6:
-            frame.picture.text((points[-1][0] - 4, points[-1][1] - 5), vault, "tick", anchor="end")
+            frame.picture.text((points[-1][0] - 4, points[-1][1] - 5), vault[:24], "tick", anchor="end")
     return frame.picture.drawn()

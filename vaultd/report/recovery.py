@@ -83,7 +83,7 @@ class Recovery:
     def __init__(self, period: Period, uptime: Uptime) -> None:
         self.period, self.uptime = period, uptime
         self.lines = dict[tuple[str, str], Line]()
-        self._of_vault = dict[str, list[Line]]()
+        self._of_vault = dict[str, list[tuple[Line, str]]]()
         self.vaults = dict[str, dict[str, Any]]()
         self.versions = {"bound": 0, "in-motion": 0, "deleted": 0}
         self.version_bytes = 0
@@ -94,7 +94,7 @@ class Recovery:
         found = self.lines.get((vault, target))
         if found is None:
             found = self.lines[vault, target] = Line(Series(self.period), Gaps(self.period))
-            self._of_vault.setdefault(vault, []).append(found)
+            self._of_vault.setdefault(vault, []).append((found, target))
         return found
 
     def objective(self, vault: str) -> int | None:
@@ -107,8 +107,13 @@ class Recovery:
         name = entry["vault"]
         self.vaults[name] = {key: entry[key] for key in _DESCRIBED if key in entry}
         for target in entry.get("targets", ()):
-            line = self.line(name, target)
-            line.series.objective(when, self.objective(name))
+            self.line(name, target)
+        for line, target in self._of_vault.get(name, ()):
+            if self.is_current(name, target):
+                line.series.objective(when, self.objective(name))
+            else:
+                line.series.objective(when, None)
+                line.last, line.waiting = None, []
 
     def version(self, vault: str, change_set: str, state: str, mtime: int | None, size: int, when: int) -> None:
         """A version is on record."""
@@ -143,8 +148,8 @@ class Recovery:
         self._exceptions(line, entry["exceptions"], inside)
         found = [] if own is None else [own.oldest]
         if own is not None:
-            for other in self._of_vault[vault]:
-                if other is not line:
+            for other, target in self._of_vault[vault]:
+                if other is not line and self.is_current(vault, target):
                     other.wait(own)
         if "since_ns" in entry:
             line.exact = True

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from vaultd.report.words import printable
+
 Point = tuple[float, float]
 
 STYLE = Markup(
@@ -58,13 +60,13 @@ class Picture:
         )  # fmt: skip
 
     def _add(self, form: str, *values: str) -> None:
-        self._parts.append(Markup(form).format(*map(escape, values)))  # noqa: S704  # a constant of this module
+        self._parts.append(Markup(form).format(*(escape(printable(value)) for value in values)))  # noqa: S704  # a constant of this module
 
     def drawn(self) -> Markup:
         """The SVG element."""
         head = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img"><title>{}</title>')
         return (
-            head.format(number(self.width), number(self.height), self.title)
+            head.format(number(self.width), number(self.height), printable(self.title))
             + STYLE
             + _join(self._parts)
             + Markup("</svg>")

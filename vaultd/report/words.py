@@ -105,3 +105,13 @@ def value(name: str, found: Any) -> str:
     if isinstance(found, int):
         return units.number(found)
     return word(str(found))
+
+
+def printable(text: str) -> str:
+    """A text without what is not to be seen: terminal codes, marks that turn the direction of text; as ``\\xNN``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else "".join(f"\\x{byte:02x}" for byte in one.encode("utf-8", "surrogatepass"))
+        for one in text
+    )
