@@ -58,15 +58,18 @@ def revoke_command(cli: Cli, kit: str) -> int:
         cli.say(_("Target {name}: the kit's key opens the repository no more.").format(name=name))
     for name, error in ended.failed.items():
         cli.note(_("Target {name}: the kit's key is still there: {error}").format(name=name, error=error))
+        if error.hint:
+            cli.note("  " + _("hint: {hint}").format(hint=error.hint))
     cli.say()
     cli.say(_("On each server, remove the kit's line from authorized_keys; until then its SSH key still logs in:"))
     for name, line in known.identities.items():
         cli.say(f"  {name}: {line}")
     cli.say()
+    names = known.keys or [target.name for target in config.target]
     cli.say(_("If somebody else may have had {threshold} of its shares, this is not enough: all keys of a repository "
               "open the same master key, and who once had that reads every copy of it for ever. Make new ones: "
               "{commands}").format(threshold=known.threshold, commands=", ".join(
-                  f"vaultd kit migrate {name}" for name in known.keys)))  # fmt: skip
+                  f"vaultd kit migrate {name}" for name in names)))  # fmt: skip
     return EXIT_PARTIAL if ended.failed else EXIT_DONE
 
 
