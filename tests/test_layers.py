@@ -24,6 +24,7 @@ LAYERS = (
     {"custody"},
     {"protect", "restore", "status"},
     {"doctor", "bag"},
+    {"verify"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

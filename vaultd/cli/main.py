@@ -29,6 +29,7 @@ COMMANDS = {
     "backup": ("vaultd.cli.backup:backup_command", N_("Protect what is pending now.")),
     "snapshots": ("vaultd.cli.snapshots:snapshots_command", N_("List the snapshots of a vault.")),
     "restore": ("vaultd.cli.restore:restore_command", N_("Bring a vault back.")),
+    "verify": ("vaultd.cli.verify:verify_command", N_("Read back what the targets store, and compare it.")),
     "manifest": ("vaultd.cli.manifest:manifest_command", N_("Make a restored folder a bag that outsiders can check.")),
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),

@@ -15,13 +15,14 @@ from vaultd.restic.commands.look import (
     count_tagged,
     key_id,
     list_locks,
+    lost_blobs,
     ls,
     repository_id,
     snapshots,
     stats,
 )
 from vaultd.restic.commands.maintain import forget, init, repair_index, set_tags
-from vaultd.restic.commands.restore import RestoreResult, dump, restore
+from vaultd.restic.commands.restore import RestoreResult, dump, dump_into, restore
 
 __all__ = [
     "BackupError",
@@ -35,10 +36,12 @@ __all__ = [
     "cat_tree",
     "count_tagged",
     "dump",
+    "dump_into",
     "forget",
     "init",
     "key_id",
     "list_locks",
+    "lost_blobs",
     "ls",
     "repair_index",
     "repository_id",
