@@ -25,7 +25,7 @@ from vaultd.verify.rows import Row
 from vaultd.verify.stream import Ended, OnBytes, read_file
 
 AT_ONCE = 3
-TRIES = 2
+TRIES = 3
 
 ReadFolder = Callable[[Part, bytes], Awaitable[Ended]]
 """Reads a folder (relative) as an archive, and takes what comes of it."""
@@ -90,7 +90,9 @@ class Careful:
                     found = await read_file(self.repository, part.snapshot.id, path, self.on_bytes, self.stall)
                 except VaultdError as error:
                     await self.must_answer(error)
-                    if left and isinstance(error, UnreachableError):
+                    if isinstance(error, UnreachableError):  # a line that flaps is no damage
+                        if not left:
+                            raise
                         continue
                     await asyncio.to_thread(part.rows.lose, [row], error.why or error.what, lost=True)
                     return

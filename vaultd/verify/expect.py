@@ -35,9 +35,9 @@ class Part:
 
 @dataclass(slots=True)
 class Expected:
-    """``target``: as the ledger names it. ``parts``: the full snapshot, then the express ones that are younger, the newest first. ``missing``: ids of
-    snapshots that are on record and not there; ``gone``: the rows of a full one of them, when nothing is left to read.
-    """
+    """``target``: as the ledger names it. ``parts``: the full snapshot, then the express ones that are younger, the
+    newest first. ``missing``: ids of snapshots that are on record and not there; ``gone``: the rows of a full one of
+    them, when nothing is left to read."""
 
     target: str = ""
     parts: list[Part] = field(default_factory=list)

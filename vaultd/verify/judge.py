@@ -33,7 +33,7 @@ from vaultd.verify.rows import Odd, Row
 YOUNG_NS = 60 * 10**9
 """What came into being within a minute before the snapshot may not have been heard of when it was made."""
 
-MOST_FOLDERS = 200
+MOST_FOLDERS = 1000
 """So many folders' metadata is asked for; restic is started for each."""
 
 _VERSION = b'"type":"version"'
@@ -106,8 +106,12 @@ class Judge:
     known: Known
     _folders: dict[bytes, dict[bytes, dict[str, Any]]] = field(default_factory=dict)
 
-    async def judge(self, odd: Odd) -> Difference:
-        """The verdict on one file."""
+    async def judge(self, odd: Odd) -> Difference | None:
+        """The verdict on one file; None where it is none: restic's archives show a FIFO as an empty file."""
+        if odd.row is None and not odd.size:
+            node = await self._node(odd.path)
+            if node is not None and node["type"] != "file":
+                return None
         verdict, why = await self._verdict(odd)
         expected = odd.row.sha256 if odd.row is not None else None
         return Difference(odd.path, verdict, self.part.snapshot.id, expected, odd.found, why)
@@ -171,7 +175,7 @@ async def judge_all(
     found = sorted(unique.values(), key=lambda odd: odd.path)
     versions = await asyncio.to_thread(history, ledger, vault, [odd.path for odd in found])
     judge = Judge(repository, part, versions, known)
-    return [await judge.judge(odd) for odd in found], versions
+    return [one for odd in found if (one := await judge.judge(odd)) is not None], versions
 
 
 def missing(row: Row, snapshot: str) -> Difference:

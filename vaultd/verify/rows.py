@@ -76,9 +76,9 @@ class Rows:
         with self.lock:
             self.bench.fill(f"UPDATE {self.table} SET seen={DONE} WHERE path=? AND sha256=?", found)
 
-    def check(self, records: Sequence[Record]) -> tuple[list[Row], int]:
+    def check(self, records: Sequence[Record]) -> tuple[list[Row], int, int]:
         """Compare what came out of the repository with the rows. Returns the rows that are as on record, and how many
-        bytes were read; the others go to ``odd``."""
+        files and bytes were compared; the others go to ``odd``."""
         good, seen, read = list[Row](), list[tuple[bytes]](), 0
         query = f"SELECT path, sha256, size, mtime, seen FROM {self.table} WHERE path=?"
         with self.lock:
@@ -87,7 +87,6 @@ class Rows:
                 path = name.strip(b"/")[len(self.prefix) :]
                 if kind != FILE:
                     continue  # a hard link in the archive: its row stays to be read, by itself
-                read += size
                 found = look(query, (path,)).fetchone()
                 if found is None:
                     self.odd.append(Odd(path, None, sha256, size, "", lost=False))
@@ -95,12 +94,13 @@ class Rows:
                 if found[4] == SEEN:
                     continue  # it came before, and is in an archive that is asked for again
                 seen.append((path,))
+                read += size
                 if found[1] == sha256:
                     good.append(Row._make(found[:4]))
                 else:
                     self.odd.append(Odd(path, Row._make(found[:4]), sha256, size, "", lost=False))
             self.bench.fill(f"UPDATE {self.table} SET seen={SEEN} WHERE path=?", seen)
-        return good, read
+        return good, len(seen), read
 
     def lose(self, rows: Iterable[Row], why: str, *, lost: bool) -> None:
         """These cannot be had back; ``lost``: their own content, and not what leads to it."""

@@ -150,11 +150,11 @@ class Verification:
         self._meter.stream_done()
 
     def _taken(self, part: Part, records: Sequence[Record]) -> None:
-        good, read = part.rows.check(records)
+        good, count, read = part.rows.check(records)
         self.result.counts[Verdict.OK] += len(good)
-        self.result.files += len(records)
+        self.result.files += count
         self.result.size += read
-        self._meter.files(len(records))
+        self._meter.files(count)
         if self.kept is not None:
             self.kept.note(good)
 
