@@ -119,10 +119,10 @@ def test_the_reader_reads_what_restic_writes(tmp_path: Path) -> None:
     expected = {root.strip(b"/") + b"/" + name: sha256(name) for name in NAMES}
     expected[root.strip(b"/") + b"/sparse"] = sha256(bytes(5 << 20))
     assert {one.name.strip(b"/"): one.sha256 for one in found} == expected
-    one = asyncio.run(read_file(repository, snapshot, root + b"/" + NAMES[1], lambda _size: None, 60))
-    assert one.sha256 == sha256(NAMES[1])
-    with pytest.raises(ResticError):
-        asyncio.run(read_file(repository, snapshot, root + b"/none", lambda _size: None, 60))
+    ended, one = asyncio.run(read_file(repository, snapshot, root + b"/" + NAMES[1], lambda _size: None, 60))
+    assert one is not None and (ended, one.sha256) == (Ended(), sha256(NAMES[1]))
+    ended, one = asyncio.run(read_file(repository, snapshot, root + b"/none", lambda _size: None, 60))
+    assert one is None and isinstance(ended.error, ResticError)
     nothing = asyncio.run(read_folder(repository, "f" * 64, root, found.extend, lambda _size: None, 60))
     assert nothing.error is not None
 

@@ -28,8 +28,8 @@ class VerifySite(FaultSite):
     """A site that can verify."""
 
     def verify(self, *args: str, code: int = 0) -> dict[str, Any]:
-        """``vaultd --json verify`` of one vault at one target."""
-        (found,) = self.verify_all(*args, code=code)
+        """``vaultd --json verify`` of one vault at one target, from its beginning."""
+        (found,) = self.verify_all(*args, "--again", code=code)
         return found
 
     def verify_all(self, *args: str, code: int = 0) -> list[dict[str, Any]]:

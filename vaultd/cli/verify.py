@@ -19,6 +19,7 @@ from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.restic.process import Repository
+    from vaultd.verify.kept import Kept
     from vaultd.verify.result import Asked, Result
 
 _SEEDS = 2**32
@@ -196,10 +197,17 @@ def _verify(cli: Cli, place: _Place, asked: Asked, shown: Any, results: list[Res
         finally:
             results.append(verification.result)
             if place.state is not None:
-                _record(cli, verification.result)
+                _record(cli, place.state, kept, verification.result)
 
 
-def _record(cli: Cli, result: Result) -> None:
+def _record(cli: Cli, state: Path, kept: Kept | None, result: Result) -> None:
+    """Leave it for the ledger, and what follows from it for ``status``."""
     from vaultd.custody import caller
+    from vaultd.verify import coverage
 
     cli.record(result.entry(caller()))
+    if kept is not None:
+        config = cli.config()
+        kept.store.alerts.on_change = coverage.leaver(state)
+        vaults = [vault.name for vault in config.vault if result.target in vault.targets]
+        coverage.update(kept.store, result.target, vaults, config.verify.period)

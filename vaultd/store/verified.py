@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vaultd.store.unrecorded import UnrecordedStore
 
@@ -65,6 +66,11 @@ class Coverage:
     oldest: int | None
 
 
+COVERAGE = "verify:coverage"
+OTHER = "another version"
+"""What is kept of a file that is no difference: it need not be read again today."""
+
+_DAY_NS = 86400 * 10**9
 _RUN = "id, kind, chosen, began, finished, state, files, bytes, differences"
 
 
@@ -98,12 +104,11 @@ class VerifiedStore(UnrecordedStore):
                 (finished, state, files, size, differences, run),
             )
 
-    def last_verification(self, target: int, vault: int) -> VerificationRow | None:
-        """The newest run that was finished."""
+    def last_verification(self, target: int) -> VerificationRow | None:
+        """The newest run at a target that was finished, of any vault."""
         row = self._db.execute(
-            f"SELECT {_RUN} FROM verification WHERE target=? AND vault=? AND finished IS NOT NULL"
-            " ORDER BY id DESC LIMIT 1",
-            (target, vault),
+            f"SELECT {_RUN} FROM verification WHERE target=? AND finished IS NOT NULL ORDER BY finished DESC LIMIT 1",
+            (target,),
         ).fetchone()
         return None if row is None else VerificationRow(*row)
 
@@ -119,8 +124,8 @@ class VerifiedStore(UnrecordedStore):
             )
             if db.execute("SELECT 1 FROM difference WHERE target=? AND vault=? LIMIT 1", (target, vault)).fetchone():
                 db.executemany(
-                    "DELETE FROM difference WHERE target=? AND vault=? AND path=? AND (sha256 IS NULL OR sha256=?)",
-                    ((target, vault, path, sha256) for _target, _now, _vault, path, sha256 in rows),
+                    "DELETE FROM difference WHERE target=? AND vault=? AND path=?",
+                    ((target, vault, path) for _target, _now, _vault, path, _sha256 in rows),
                 )
 
     def verified_since(self, target: int, vault: int, since: int) -> Iterator[tuple[bytes, bytes]]:
@@ -132,11 +137,12 @@ class VerifiedStore(UnrecordedStore):
         )
         return ((path, sha256) for path, sha256 in found)
 
-    def note_differences(self, target: int, vault: int, found: Sequence[DifferenceRow], whole: bool) -> None:
-        """Keep what is not as on record; ``whole``: everything was looked at, so that no other stands."""
+    def note_differences(self, target: int, vault: int, found: Sequence[DifferenceRow], *, whole: bool) -> None:
+        """Keep what is not as on record; ``whole``: everything was looked at, so that no other stands. The path b""
+        stands for a snapshot that is gone: every run looks at those."""
         with self.database.write() as db:
-            if whole:
-                db.execute("DELETE FROM difference WHERE target=? AND vault=?", (target, vault))
+            where = "" if whole else " AND path=x''"
+            db.execute(f"DELETE FROM difference WHERE target=? AND vault=?{where}", (target, vault))
             db.executemany(
                 "INSERT OR REPLACE INTO difference VALUES(?,?,?,?,?,?,?,?,?)",
                 ((target, vault, *one) for one in found),
@@ -151,19 +157,32 @@ class VerifiedStore(UnrecordedStore):
         )
         return [DifferenceRow(*row) for row in found]
 
-    def count_differences(self, target: int, vault: int) -> int:
-        """How many stand."""
-        row = self._db.execute("SELECT count(*) FROM difference WHERE target=? AND vault=?", (target, vault)).fetchone()
-        return int(row[0])
+    def count_differences(self, target: int, vault: int | None = None) -> int:
+        """How many stand, of a vault or of all."""
+        where, values = ("", (target, OTHER)) if vault is None else (" AND vault=?", (target, OTHER, vault))
+        query = f"SELECT count(*) FROM difference WHERE target=? AND result<>?{where}"
+        return int(self._db.execute(query, values).fetchone()[0])
+
+    def note_coverage(self, target: str, found: Mapping[str, Any]) -> None:
+        """Keep how much of what is at a target was verified: ``coverage`` looks at every path."""
+        self.set_meta(COVERAGE, json.dumps({**self.noted_coverage(), target: dict(found)}))
+
+    def noted_coverage(self) -> dict[str, dict[str, Any]]:
+        """What was kept of it, by the names of targets."""
+        found: dict[str, dict[str, Any]] = json.loads(self.get_meta(COVERAGE) or "{}")
+        return found
 
     def due_for_verification(self, target: int, vault: int, before: int) -> Iterator[Due]:
         """Current versions that were not verified at a target since ``before``: those that never were, then those whose
-        turn was longest ago."""
+        turn was longest ago. Left out is what is not there yet, and what was found to differ in the last day."""
         found = self._db.execute(
             f"SELECT c.path, c.sha256, c.size, c.mtime, c.recorded, d.at FROM ({CURRENT}) c"
             " LEFT JOIN verified d ON d.target=? AND d.version=c.number"
-            " WHERE c.state<>'deleted' AND coalesce(d.at, 0)<? ORDER BY coalesce(d.at, 0), c.path",
-            (vault, target, before),
+            " WHERE c.state<>'deleted' AND coalesce(d.at, 0)<?"
+            " AND NOT EXISTS(SELECT 1 FROM pending p WHERE p.target=? AND p.vault=? AND p.path=c.path)"
+            " AND NOT EXISTS(SELECT 1 FROM difference e WHERE e.target=? AND e.vault=? AND e.path=c.path AND e.at>?)"
+            " ORDER BY coalesce(d.at, 0), c.path",
+            (vault, target, before, target, vault, target, vault, time.time_ns() - _DAY_NS),
         )
         return (Due(*row) for row in found)
 

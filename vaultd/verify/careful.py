@@ -26,6 +26,8 @@ from vaultd.verify.stream import Ended, OnBytes, read_file
 
 AT_ONCE = 3
 TRIES = 3
+"""restic's words for a pack that is too short are those of a line that breaks. A pack is too short at the same place
+each time, and the target answers in between."""
 
 ReadFolder = Callable[[Part, bytes], Awaitable[Ended]]
 """Reads a folder (relative) as an archive, and takes what comes of it."""
@@ -85,19 +87,20 @@ class Careful:
         """Read one file by itself."""
         path = join(part.snapshot.root, row.path)
         async with self._gate:
-            for left in range(TRIES - 1, -1, -1):
-                try:
-                    found = await read_file(self.repository, part.snapshot.id, path, self.on_bytes, self.stall)
-                except VaultdError as error:
-                    await self.must_answer(error)
-                    if isinstance(error, UnreachableError):  # a line that flaps is no damage
-                        if not left:
-                            raise
-                        continue
-                    await asyncio.to_thread(part.rows.lose, [row], error.why or error.what, lost=True)
+            broke_at = list[int]()
+            while True:
+                ended, found = await read_file(self.repository, part.snapshot.id, path, self.on_bytes, self.stall)
+                if found is not None:
+                    await self.take(part, [Record(FILE, part.rows.prefix + row.path, found.size, found.sha256)])
                     return
-                name = part.rows.prefix + row.path
-                await self.take(part, [Record(FILE, name, found.size, found.sha256)])
+                error = ended.error or ResticError(_("stored content cannot be read"))
+                await self.must_answer(error)
+                broke_at.append(ended.size)
+                if isinstance(error, UnreachableError) and len(broke_at) < TRIES:
+                    continue
+                if len(set(broke_at)) > 1:
+                    raise error
+                await asyncio.to_thread(part.rows.lose, [row], error.why or error.what, lost=True)
                 return
 
     async def _nodes(self, part: Part, folder: bytes) -> dict[bytes, dict[str, Any]]:

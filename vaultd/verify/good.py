@@ -106,11 +106,10 @@ class Finder:
         if snapshot is None:
             return False
         self.reads += 1
-        try:
-            found = await read_file(repository, snapshot.id, join(snapshot.root, path), lambda _size: None, self.stall)
-        except VaultdError:
-            return False
-        return found.sha256 == held.version.sha256
+        _ended, found = await read_file(
+            repository, snapshot.id, join(snapshot.root, path), lambda _size: None, self.stall
+        )
+        return found is not None and found.sha256 == held.version.sha256
 
 
 def snapshots_of(ledger: Path, vault: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vaultd.store import DifferenceRow, Store
-from vaultd.verify.result import Asked, Difference, Kind, Result
+from vaultd.verify.result import Asked, Difference, Kind, Result, Verdict
 from vaultd.verify.rows import Row
 
 LONGEST_NS = 7 * 86400 * 10**9
@@ -72,9 +72,10 @@ class Kept:
         """The run is over, or broken off."""
         self.flush()
         now = time.time_ns()
-        rows = [_row(one, now) for one in result.differences]
+        rows = [_row(one, now) for one in (*result.others, *result.differences)]
+        rows += [DifferenceRow(b"", Verdict.MISSING.value, one, None, None, "", now) for one in result.missing]
         whole = result.state == "done" and result.asked.kind is Kind.FULL
-        self.store.note_differences(self.target, self.vault, rows, whole)
+        self.store.note_differences(self.target, self.vault, rows, whole=whole)
         self.store.end_verification(begun.number, result.state, result.files, result.size, result.count)
 
     def verified(self, since: int) -> Iterable[tuple[bytes, bytes]]:

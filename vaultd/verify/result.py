@@ -108,7 +108,8 @@ class Result:
     """One vault at one target. ``state``: "done", "interrupted" or "failed" (``error``).
 
     ``counts``: files by verdict, of this run; ``before``: files that the run which this one goes on with had verified.
-    ``size``: bytes of the files that were read back. ``missing``: snapshots on record that the target has not.
+    ``others``: what is another version. ``size``: bytes of the files that were read back. ``missing``: snapshots on
+    record that the target has not.
     """
 
     vault: str
@@ -122,6 +123,7 @@ class Result:
     before: int = 0
     counts: Counter[Verdict] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
+    others: list[Difference] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: VaultdError | None = None
@@ -134,8 +136,9 @@ class Result:
     def add(self, one: Difference) -> None:
         """Count what is not as on record, and keep it while there is room."""
         self.counts[one.verdict] += 1
-        if one.verdict in DIFFERENCES and len(self.differences) < MOST_TOLD:
-            self.differences.append(one)
+        kept = self.differences if one.verdict in DIFFERENCES else self.others
+        if len(kept) < MOST_TOLD:
+            kept.append(one)
 
     @property
     def exit_code(self) -> int:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vaultd.errors import ResticError, VaultdError
 from vaultd.i18n import _
@@ -34,10 +34,11 @@ OnBytes = Callable[[int], None]
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a stream ended. ``error``: why it is not whole; ``at``: the name of the file in which it broke, if it was in
-    one."""
+    one; ``size``: how many bytes came."""
 
     error: VaultdError | None = None
     at: bytes = b""
+    size: int = field(default=0, compare=False)
 
 
 async def read_folder(
@@ -48,13 +49,13 @@ async def read_folder(
     return await _read(repository, snapshot, folder, "tar", on_records, on_bytes, stall)
 
 
-async def read_file(repository: Repository, snapshot: str, path: bytes, on_bytes: OnBytes, stall: float) -> Record:
-    """Size and SHA-256 of one file of a snapshot (its absolute path there). Raises what restic cannot read."""
+async def read_file(
+    repository: Repository, snapshot: str, path: bytes, on_bytes: OnBytes, stall: float
+) -> tuple[Ended, Record | None]:
+    """Size and SHA-256 of one file of a snapshot (its absolute path there); None where it is not whole."""
     found: list[Record] = []
     ended = await _read(repository, snapshot, path, "file", found.extend, on_bytes, stall)
-    if ended.error is not None:
-        raise ended.error
-    return found[-1]
+    return ended, found[-1] if ended.error is None else None
 
 
 async def _read(
@@ -81,17 +82,25 @@ async def _read(
     dumping = asyncio.create_task(
         commands.dump_into(repository, snapshot, path, sink, archive=form == "tar", stall=stall)
     )
+    size = 0
+
+    def count(so_far: int) -> None:
+        nonlocal size
+        size = so_far
+        on_bytes(so_far)
+
     try:
-        end = await _records(child.stdout, on_records, on_bytes)
+        end = await _records(child.stdout, on_records, count)
+        at = end.name if end is not None else b""
         try:
             await dumping
         except VaultdError as error:
-            return Ended(error, end.name if end is not None else b"")
+            return Ended(error, at, size)
         await child.wait()
         if end is None or end.kind != reader.END:
             why = _("what restic printed is not the archive that it should be")
-            return Ended(ResticError(_("stored content cannot be read"), why), end.name if end is not None else b"")
-        return Ended()
+            return Ended(ResticError(_("stored content cannot be read"), why), at, size)
+        return Ended(size=size)
     finally:
         dumping.cancel()
         await asyncio.gather(dumping, return_exceptions=True)
