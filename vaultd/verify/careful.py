@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vaultd.errors import AuthenticationError, HostKeyError, ResticError, UnreachableError, VaultdError
+from vaultd.errors import AuthenticationError, HostKeyError, RepositoryError, ResticError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.names import join
 from vaultd.restic import commands
@@ -49,7 +49,8 @@ class Careful:
         """Raise the error when it is the target that fails, and not what is stored there."""
         if isinstance(error, HostKeyError | AuthenticationError):
             raise error
-        await commands.repository_id(self.repository)
+        if type(error) is not RepositoryError:  # restic has seen that one for itself
+            await commands.repository_id(self.repository)
 
     async def go_on(self, part: Part, folder: bytes, ended: Ended) -> None:
         """After a stream of a folder (relative) broke: read or give up every row that is still wanted there."""

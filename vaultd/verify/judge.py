@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from vaultd.bag import record
-from vaultd.errors import VaultdError
+from vaultd.errors import AuthenticationError, HostKeyError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger.entry import path_of
 from vaultd.ledger.events import FileVersion
@@ -33,6 +33,7 @@ from vaultd.verify.rows import Odd, Row
 YOUNG_NS = 60 * 10**9
 """What came into being within a minute before the snapshot may not have been heard of when it was made."""
 
+TRIES = 3
 MOST_FOLDERS = 1000
 """So many folders' metadata is asked for; restic is started for each."""
 
@@ -158,13 +159,24 @@ class Judge:
         if folder not in self._folders:
             if len(self._folders) >= MOST_FOLDERS:
                 return None
-            where = os.fsdecode(join(self.part.snapshot.root, folder))
-            try:
-                nodes = await commands.cat_tree(self.repository, f"{self.part.snapshot.id}:{where}")
-            except VaultdError:
-                nodes = {}
-            self._folders[folder] = nodes
+            self._folders[folder] = await self._nodes(folder)
         return self._folders[folder].get(path.rpartition(b"/")[2])
+
+    async def _nodes(self, folder: bytes) -> dict[bytes, dict[str, Any]]:
+        """The entries of a folder; none where it cannot be read. Raises UnreachableError and the like: nothing is
+        judged by what a broken line left out."""
+        where = os.fsdecode(join(self.part.snapshot.root, folder))
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                return await commands.cat_tree(self.repository, f"{self.part.snapshot.id}:{where}")
+            except UnreachableError:
+                if not left:
+                    raise
+            except (HostKeyError, AuthenticationError):
+                raise
+            except VaultdError:
+                break
+        return {}
 
 
 async def judge_all(

@@ -29,7 +29,7 @@ from vaultd.hashing import die_with_parent
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.store import Store
-from vaultd.verify import coverage, work
+from vaultd.verify import coverage, fetch, work
 from vaultd.verify.kept import Kept
 from vaultd.verify.result import Asked, Kind, Result
 from vaultd.verify.run import Verification
@@ -98,6 +98,7 @@ async def _first(
         targets.repository(settings, settings.target_named(target)), limit_download=settings.verify.limit,
         key_hint=store.get_meta(f"key:{target}") or None,
     )  # fmt: skip
+    fetching = fetch.of_target(settings, settings.target_named(target), settings.verify.limit)
     for vault in vaults:
         kept = Kept(store, vault.name, target)
         asked = Asked(Kind.DAILY, most=most, period=period)
@@ -106,7 +107,7 @@ async def _first(
         with work.folder(settings.host.state) as place:
             one = Verification(
                 repository, vault.name, target, settings.ledger_folder, settings.host.name, place, asked, kept,
-                {}, tell, settings.host.stall_seconds,
+                fetching, {}, tell, settings.host.stall_seconds,
             )  # fmt: skip
             return await one.run()
     return None

@@ -7,24 +7,29 @@ cache of this run alone: the usual cache would answer for the target.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from vaultd import files
-from vaultd.errors import VaultdError
+from vaultd.errors import RepositoryError, VaultdError
 from vaultd.model import Progress
 from vaultd.restic import commands
+from vaultd.restic.blobs import DamagedError, Opener, master_key
 from vaultd.restic.process import Repository
-from vaultd.verify import careful, expect, judge, plan, sample
+from vaultd.verify import bulk, careful, expect, judge, plan, sample
 from vaultd.verify.expect import Expected, Part
+from vaultd.verify.fetch import Fetching
 from vaultd.verify.good import Finder, snapshots_of
 from vaultd.verify.kept import Begun, Kept
 from vaultd.verify.plan import Piece
 from vaultd.verify.reader import Record
 from vaultd.verify.result import DIFFERENCES, MOST_TOLD, Asked, Result, Verdict
-from vaultd.verify.rows import DONE, Odd, Place, Rows
+from vaultd.verify.rows import DONE, WANTED, Odd, Place, Rows
 from vaultd.verify.stream import Ended, read_folder
 
 STALL_SECONDS = 120.0
@@ -35,7 +40,8 @@ RATE_SECONDS = 5.0
 class Verification:
     """``ledger``: the folder that says what should be there; ``target`` its name there, None where that is not known.
     ``host``: whose snapshots, empty for those of any. ``kept`` is None on a machine without the state. ``work``: a
-    folder for this run alone. ``others``: the vault's other targets, where a whole version is looked for."""
+    folder for this run alone. ``others``: the vault's other targets, where a whole version is
+    looked for; ``fetching``: how the repository's own files are read, None: by restic alone."""
 
     repository: Repository
     vault: str
@@ -45,10 +51,12 @@ class Verification:
     work: Path
     asked: Asked
     kept: Kept | None = None
+    fetching: Fetching | None = None
     others: Mapping[str, Repository] = field(default_factory=dict)
     on_progress: Callable[[Progress], None] = lambda _progress: None
     stall: float = STALL_SECONDS
     result: Result = field(init=False)
+    _chosen: set[int] = field(init=False, default_factory=set)
     _meter: _Meter = field(init=False)
     _place: Place = field(init=False)
     _careful: careful.Careful = field(init=False)
@@ -91,12 +99,42 @@ class Verification:
             await self._give_up(expected)
             return
         self.result.time = expected.parts[0].snapshot.time
+        await self._bulk(expected.parts[0], begun)
         work = [(part, piece) for part in expected.parts for piece in await self._pieces(part, begun)]
-        self._meter.begin(work)
+        self._meter.begin(
+            sum(piece.files for _part, piece in work), sum(piece.read for _part, piece in work)
+        )  # fmt: skip
         for part, piece in work:
             await self._read(part, piece)
         for part in expected.parts:
             await self._finish(part)
+
+    async def _bulk(self, part: Part, begun: Begun | None) -> None:
+        """Many small files are read pack by pack; what could not be read so is left to restic."""
+        await self._choose(part, begun)
+        files, size = await asyncio.to_thread(part.rows.totals, WANTED)
+        if self.fetching is None or not bulk.worth_it(files, size):
+            return
+        opener = Opener(await master_key(self.repository))
+        self._meter.begin(files, size)
+        stop = threading.Event()
+
+        def read() -> None:
+            if self.fetching is None:
+                return
+            with self.fetching() as fetch, contextlib.suppress(DamagedError, bulk.StoppedError, FileNotFoundError):
+                take = partial(self._taken, part)
+                bulk.Bulk(self._place, part, opener, fetch, take, self._meter.bytes_read, stop).run()
+
+        reading = asyncio.create_task(asyncio.to_thread(read))
+        try:
+            await asyncio.shield(reading)
+        except RepositoryError:  # restic has the last word
+            pass
+        finally:
+            stop.set()  # what it has begun it ends, or the workbench would go from under it
+            await asyncio.gather(reading, return_exceptions=True)
+        self._meter.stream_done()
 
     async def _expected(self) -> Expected:
         """What should be there. A snapshot that came after the list was made is not missing: then look again."""
@@ -115,16 +153,22 @@ class Verification:
         raise AssertionError("not reached")
 
     async def _pieces(self, part: Part, begun: Begun | None) -> Sequence[Piece]:
-        """What is to be read of a snapshot."""
+        """What is still to be read of a snapshot."""
+        if part.entry not in self._chosen:
+            await self._choose(part, begun)
+        return await asyncio.to_thread(plan.pieces, part.rows)
 
-        def choose() -> Sequence[Piece]:
+    async def _choose(self, part: Part, begun: Begun | None) -> None:
+        """Mark what is to be read."""
+
+        def choose() -> None:
             if self.kept is not None and begun is not None and begun.goes_on:
                 part.rows.set_verified(self.kept.verified(begun.since))
             sample.choose(part, self.asked, self.kept)
             self.result.before += part.rows.totals(DONE)[0]
-            return plan.pieces(part.rows)
 
-        return await asyncio.to_thread(choose)
+        self._chosen.add(part.entry)
+        await asyncio.to_thread(choose)
 
     async def _read(self, part: Part, piece: Piece) -> None:
         if piece.is_file:
@@ -200,10 +244,9 @@ class _Meter:
         """So many entries of the ledger were looked at."""
         self.show(Progress("ledger", self.vault, self.target, "", done, total, 0, 0, 0.0, None))
 
-    def begin(self, work: Sequence[tuple[Part, Piece]]) -> None:
-        """So much is to be read."""
-        self.total = sum(piece.files for _part, piece in work)
-        self.whole = sum(piece.read for _part, piece in work)
+    def begin(self, files: int, size: int) -> None:
+        """So much more is to be read."""
+        self.total, self.whole = self.done + files, self.size + size
         self._tell(force=True)
 
     def files(self, count: int) -> None:

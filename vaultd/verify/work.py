@@ -25,6 +25,9 @@ def folder(state: Path | None) -> Iterator[Path]:
         made = Path(tempfile.mkdtemp(prefix="vaultd-"))
     else:
         files.make_private_directory(state / FOLDER)
+        if os.geteuid() == 0:  # the daemon, which may be another user, makes its own in it
+            owner = state.stat()
+            os.chown(state / FOLDER, owner.st_uid, owner.st_gid)
         _clear(state / FOLDER)
         made = Path(tempfile.mkdtemp(dir=state / FOLDER))
     handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
