@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import pytest
 
 from tests.ledgering import make_log
-from tests.restoring import HOST, VAULT, Stored, write
+from tests.restoring import GBK, HOST, VAULT, Stored, write
+from tests.verifying import overwrite
 from vaultd import manifest
 from vaultd.ledger.events import Body, FileVersion, SnapshotMade
-from vaultd.verify import plan
+from vaultd.restic.commands.common import collect_json
+from vaultd.verify import bulk, plan
+from vaultd.verify.fetch import Local
 from vaultd.verify.result import Asked, Difference, Kind, Result, Verdict
 from vaultd.verify.run import Verification
 
@@ -26,8 +30,8 @@ LATER = timedelta(hours=1)
 class Case:
     """A vault with snapshots in a local repository, and a ledger that says what the test wants it to say."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, bulk: bool = False) -> None:
+        self.folder, self.bulk = folder, bulk
         self.stored = Stored(folder / "s")
         self.root = self.stored.root
         self.log = make_log(folder / "ledger")
@@ -82,16 +86,21 @@ class Case:
     def verify(self, asked: Asked | None = None, target: str | None = "offsite") -> Result:
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
-        one = Verification(self.stored.repository, VAULT, target, self.log.folder, HOST, work, asked or Asked())
+        fetching = (lambda: nullcontext(Local(self.stored.path))) if self.bulk else None
+        one = Verification(
+            self.stored.repository, VAULT, target, self.log.folder, HOST, work, asked or Asked(), fetching=fetching
+        )  # fmt: skip
         return asyncio.run(one.run())
 
     def differences(self) -> dict[str, Difference]:
         return {os.fsdecode(one.path): one for one in self.verify().differences}
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    made = Case(tmp_path)
+@pytest.fixture(params=["streamed", "pack by pack"])
+def case(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """However the files are read, they are called the same."""
+    monkeypatch.setattr(bulk, "LEAST_FILES", 1)
+    made = Case(tmp_path, request.param == "pack by pack")
     for name in ("one", "sub/two", "sub/three"):
         write(made.root / name, f"content of {name}")
     return made
@@ -203,3 +212,37 @@ def test_a_sample_reads_a_part_and_finds_what_is_in_it(case: Case, monkeypatch: 
     case.full(*map(case.version, names))
     result = case.verify(Asked(Kind.SAMPLE, 0.05, 7))
     assert result.exit_code == 0 and 3 <= result.files < len(names)
+
+
+def test_what_cannot_be_opened_is_left_to_restic_which_says_what_is_lost(case: Case) -> None:
+    """A medium file of several blobs and many small ones; one bit of one small file is another."""
+    write(case.root / "medium", os.urandom(3_000_000))
+    write(case.root / "empty", b"")
+    write(case.root / os.fsdecode(GBK), "not UTF-8")
+    write(case.root / 'quote " and \\ and \n', "escaped in restic's trees")
+    names = [os.fsdecode(os.path.relpath(path, bytes(case.root))) for path in files_below(bytes(case.root))]
+    case.full(*map(case.version, names))
+    assert case.verify().counts == {Verdict.OK: len(names)}
+    lost = (case.root / "sub" / "two").read_bytes()
+    spoil(case, hashlib.sha256(lost).hexdigest())
+    result = case.verify()
+    assert [(one.path, one.verdict) for one in result.differences] == [(b"sub/two", Verdict.DAMAGED)]
+    assert result.counts[Verdict.OK] == len(names) - 1
+
+
+def files_below(root: bytes) -> list[bytes]:
+    return [os.path.join(folder, name) for folder, _folders, names in os.walk(root) for name in names]
+
+
+def spoil(case: Case, blob: str) -> None:
+    """Flip a bit of a blob in its pack."""
+    repository = case.stored.repository
+    for name in os.listdir(case.stored.path / "index"):
+        index = asyncio.run(collect_json(repository, ["cat", "index", name, "--no-lock"], "x"))
+        for pack in index["packs"]:
+            for one in pack["blobs"]:
+                if one["id"] == blob:
+                    file = case.stored.path / "data" / pack["id"][:2] / pack["id"]
+                    overwrite(file, one["offset"] + 20, b"\x01")
+                    return
+    raise AssertionError("no such blob")
