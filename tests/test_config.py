@@ -19,6 +19,7 @@ from vaultd.config import duration, positions, writing
 from vaultd.config.faults import shown
 from vaultd.config.ledger import LedgerConfig, TimestampConfig, WitnessConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
+from vaultd.config.verify import VerifyConfig
 from vaultd.errors import EXIT_USAGE, ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -384,12 +385,14 @@ def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
         "ledger": (document["ledger"], LedgerConfig),
         "witness": (document["ledger"]["witness"][0], WitnessConfig),
         "timestamp": (document["ledger"]["timestamp"][0], TimestampConfig),
+        "verify": (document["verify"], VerifyConfig),
     }  # fmt: skip
     for name, (table, model) in tables.items():
         assert set(table) == set(model.model_fields), name
     checked = (
         (config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0]), (LedgerConfig, loaded.ledger),
         (RetentionConfig, loaded.vault[0].retention), (MaintenanceConfig, loaded.maintenance),
+        (VerifyConfig, loaded.verify),
     )  # fmt: skip
     for model, table in checked:
         for key, field in model.model_fields.items():

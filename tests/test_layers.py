@@ -28,7 +28,7 @@ LAYERS = (
     {"protect", "restore", "status"},
     {"kit"},
     {"doctor", "bag", "report", "retain"},
-    {"drill", "repair"},
+    {"drill", "repair", "verify"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

@@ -93,6 +93,22 @@ LATER: list[Body] = [
         "records", "bunker", ["ab12"], b"salt", 9, 3, 9, 1, "released", "uid 0", hashlib.sha256(b"paper").digest()
     ),
     events.Repaired("bunker", "records", "partial", 2, 7, 6, 1, "uid 0", ["annex"]),
+    events.Verified(
+        "records",
+        "bunker",
+        "sample",
+        "done",
+        ["ab12"],
+        3,
+        2**33,
+        {"ok": 2, "damaged": 1},
+        1,
+        "uid 0",
+        7,
+        "1758463996000000000",
+        ["wards/3"],
+        ["cd34"],
+    ),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

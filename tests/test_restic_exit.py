@@ -75,6 +75,10 @@ def test_stalled_run_is_unreachable_whatever_its_code() -> None:
         (said(SESSION, SSH + "ssh: connect to host h port 22: No route to host"), errors.UnreachableError),
         (said(SESSION, SSH + "Timeout, server h not responding."), errors.UnreachableError),
         (said("Fatal: unable to save snapshot: connection lost"), errors.UnreachableError),
+        (
+            said("Fatal: cannot dump file: ReadFull(<data/a6>): file is too short: unexpected EOF"),
+            errors.RepositoryError,
+        ),
         (said(SESSION), errors.UnreachableError),
         (said("Fatal: unable to save snapshot: sftp: no space left on device"), errors.TargetFullError),
         (said("Fatal: unable to create lock in backend: mkdir: read-only file system"), errors.TargetReadOnlyError),

@@ -134,6 +134,14 @@ KINDS: dict[str, Kind] = {
         _C, N_("target {target} cannot be written to: {error}"),
         N_("check permissions and the mount options of the file system there"),
     ),
+    "verify-difference": Kind(
+        _C, N_("what target {target} stores of vault {vault} is not as on record: {files} files or snapshots"),
+        N_("keep the repository as it is; vaultd verify {vault} --target {target} names them, and what is still whole"),
+    ),
+    "verify-overdue": Kind(
+        _W, N_("not everything at target {target} was read back within {objective_seconds}"),
+        N_("give the verification more time ([verify] window, limit), or run vaultd verify --target {target}"),
+    ),
     # The watch
     "watch-limit": Kind(
         _W, N_("the kernel's limit of watched folders is reached in vault {vault}: "

@@ -121,7 +121,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "daemon": _daemon(live),
         "state": worst(vault["state"] for vault in shown),
         "vaults": shown,
-        "targets": _targets(shown, standing, live),
+        "targets": _targets(store, shown, standing, live),
         "ledger": _ledger(store, standing),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
@@ -212,8 +212,11 @@ def state_of(codes: set[str], backlog: Backlog, has_full: bool, objective: float
     return IN_MOTION if backlog.in_motion else PROTECTED
 
 
-def _targets(shown: Sequence[dict[str, Any]], standing: Sequence[Alert], live: Live | None) -> list[dict[str, Any]]:
+def _targets(
+    store: Store, shown: Sequence[dict[str, Any]], standing: Sequence[Alert], live: Live | None
+) -> list[dict[str, Any]]:
     names = dict.fromkeys(target["target"] for vault in shown for target in vault["targets"])
+    verified = store.noted_coverage()
     retry = live.next_retry if live else {}
     found = []
     for name in names:
@@ -228,9 +231,26 @@ def _targets(shown: Sequence[dict[str, Any]], standing: Sequence[Alert], live: L
                 "pending_bytes": sum(row["pending_bytes"] for row in rows),
                 "lag": max(row["lag"] for row in rows),
                 "next_retry": _moment(retry.get(name)),
+                "verification": _verification(store, name, verified.get(name)),
             }
         )
     return found
+
+
+def _verification(store: Store, target: str, noted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How much of what is there was read back within the period, as it was counted last (docs/json.md)."""
+    number = store.known("target", target)
+    if number is None or noted is None:
+        return None
+    last = store.last_verification(number)
+    unit = "bytes" if noted["bytes"] else "files"
+    share = noted[f"verified_{unit}"] / noted[unit] if noted[unit] else 1.0
+    return {
+        "as_of": units.rfc3339(noted["as_of"]), "period": noted["period"], "share": round(share, 4),
+        "files": noted["files"], "bytes": noted["bytes"], "verified_files": noted["verified_files"],
+        "verified_bytes": noted["verified_bytes"], "oldest": _moment(noted["oldest"]),
+        "last": _moment(last.finished) if last else None, "differences": store.count_differences(number),
+    }  # fmt: skip
 
 
 def _daemon(live: Live | None) -> dict[str, Any]:

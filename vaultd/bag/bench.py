@@ -14,7 +14,9 @@ from typing import Any
 
 CHUNK = 2000
 _SCHEMA = """
-CREATE TABLE recorded(path BLOB PRIMARY KEY, sha256 BLOB, size INTEGER, sm3 BLOB) WITHOUT ROWID;
+CREATE TABLE recorded(
+    path BLOB PRIMARY KEY, sha256 BLOB, size INTEGER, sm3 BLOB, mtime INTEGER, seen INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE found(
     path BLOB PRIMARY KEY, place BLOB NOT NULL, stored BLOB, odd INTEGER NOT NULL, size INTEGER NOT NULL,
     mtime INTEGER NOT NULL, node TEXT NOT NULL, links INTEGER NOT NULL, sha256 BLOB, sm3 BLOB
@@ -31,10 +33,11 @@ CREATE TABLE named(path BLOB PRIMARY KEY, stored BLOB UNIQUE NOT NULL) WITHOUT R
 class Bench:
     """The tables: ``recorded`` by the ledger, ``found`` in the payload, ``other`` things there, ``named`` before."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, threads: bool = False) -> None:
+        """``threads``: it is used from several, by one at a time."""
         file.unlink(missing_ok=True)
         file.touch(0o600)
-        self.db = sqlite3.connect(file, isolation_level=None)
+        self.db = sqlite3.connect(file, isolation_level=None, check_same_thread=not threads)
         # Its content is worth nothing after a crash.
         self.db.execute("PRAGMA journal_mode=OFF")
         self.db.execute("PRAGMA synchronous=OFF")

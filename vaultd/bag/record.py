@@ -7,7 +7,7 @@ the tree of a checkpoint that the log's key has signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from vaultd.names import display
 from vaultd.units import local
 
 _VERSION = b'"type":"version"'
-_INSERT = "INSERT OR REPLACE INTO recorded(path, sha256, size, sm3) VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT OR REPLACE INTO recorded(path, sha256, size, sm3, mtime) VALUES (?, ?, ?, ?, ?)"
 
 OnEntries = Callable[[int, int], None]
 
@@ -62,9 +62,17 @@ def load(ledger: Path, vault: str, before: int | None, bench: Bench, tell: OnEnt
     manifest that the entry names.
     """
     reader = Reader(ledger)
-    entry = _newest(reader, vault, before)
+    entry = newest(reader, vault, before)
     leaf, proof = prove(ledger, int(entry["seq"]))
     size = _signed(ledger, proof)
+    fill(reader, entry, bench, tell)
+    sm3 = bool(bench.one("SELECT EXISTS(SELECT 1 FROM recorded WHERE sm3 IS NOT NULL)"))
+    return Record(ledger, entry, leaf, proof, size, sm3)
+
+
+def fill(reader: Reader, entry: dict[str, Any], bench: Bench, tell: OnEntries) -> None:
+    """Put the files of a full snapshot's entry into the bench. Raises DifferenceError as ``load`` does."""
+    ledger = reader.folder.path
     for folder in older(ledger, reader):
         before_it = Reader(folder)
         bench.fill(_INSERT, _versions(before_it, entry, before_it.size, tell))
@@ -72,17 +80,23 @@ def load(ledger: Path, vault: str, before: int | None, bench: Bench, tell: OnEnt
     bench.db.execute("DELETE FROM recorded WHERE sha256 IS NULL")
     if manifest.digest(bench.manifest()).hex() != entry["manifest"]:
         raise DifferenceError(
-            _("manifest of vault {vault}").format(vault=vault),
+            _("manifest of vault {vault}").format(vault=entry["vault"]),
             _("the versions on record do not give the manifest that entry {entry} names").format(entry=entry["seq"]),
             _("`vaultd ledger verify` says what is wrong; a ledger that continues another needs that one beside it"),
         )
-    sm3 = bool(bench.one("SELECT EXISTS(SELECT 1 FROM recorded WHERE sm3 IS NOT NULL)"))
-    return Record(ledger, entry, leaf, proof, size, sm3)
 
 
-def _newest(reader: Reader, vault: str, before: int | None) -> dict[str, Any]:
+def newest(
+    reader: Reader, vault: str, before: int | None, target: str | None = None, among: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The entry of the newest full snapshot not after a moment. ``target``: of those there that have a manifest;
+    ``among``: with such an id. Raises LedgerError where there is none."""
     best: dict[str, Any] | None = None
     for one in matching(reader.newest_first(), Query(SnapshotMade.TYPE, vault)):
+        if target is not None and (one["target"] != target or "manifest_to" not in one):
+            continue
+        if among is not None and one["snapshot"] not in among:
+            continue
         time = int(one["time_ns"])
         if one["kind"] == "full" and (before is None or time <= before):
             best = one if best is None or time > int(best["time_ns"]) else best
@@ -92,6 +106,8 @@ def _newest(reader: Reader, vault: str, before: int | None) -> dict[str, Any]:
     what = _("manifest of vault {vault}").format(vault=vault)
     if best is None:
         why = _("the ledger has no full snapshot of it")
+        if target is not None:
+            why = _("the ledger has no full snapshot of it at target {target}").format(target=target)
         if before is not None:
             why = _("the ledger has no full snapshot of it up to {moment}").format(moment=local(before))
         raise LedgerError(what, why, _("see what it has: `vaultd ledger show --type snapshot`"))
@@ -121,7 +137,7 @@ def _signed(ledger: Path, proof: Proof) -> int:
 
 def _versions(
     reader: Reader, snapshot: dict[str, Any], known: int, tell: OnEntries
-) -> Iterator[tuple[bytes, bytes | None, int | None, bytes | None]]:
+) -> Iterator[tuple[bytes, bytes | None, int | None, bytes | None, int | None]]:
     """The rows of the versions before ``known`` and of the snapshot's change set, in the order of the log."""
     vault, change_set = snapshot["vault"], snapshot["change_set"]
     for number, raw in enumerate(reader.in_order()):
@@ -137,8 +153,8 @@ def _versions(
         path = path_of(one)
         if path is None:
             raise VaultdError(_("entry {index} of the ledger").format(index=number), _("it names no file"))
-        sha256, sm3 = one.get("sha256"), one.get("sm3")
+        sha256, sm3, mtime = one.get("sha256"), one.get("sm3"), one.get("mtime_ns")
         yield (
             path, None if sha256 is None else bytes.fromhex(sha256), one.get("size"),
-            None if sm3 is None else bytes.fromhex(sm3),
+            None if sm3 is None else bytes.fromhex(sm3), None if mtime is None else int(mtime),
         )  # fmt: skip

@@ -31,6 +31,7 @@ COMMANDS = {
     "restore": ("vaultd.cli.restore:restore_command", N_("Bring a vault back.")),
     "forget": ("vaultd.cli.forget:forget_command", N_("Remove old snapshots by a policy, or destroy records.")),
     "repair": ("vaultd.cli.repair:repair_command", N_("Mend a damaged repository from what else there is.")),
+    "verify": ("vaultd.cli.verify:verify_command", N_("Read back what the targets store, and compare it.")),
     "manifest": ("vaultd.cli.manifest:manifest_command", N_("Make a restored folder a bag that outsiders can check.")),
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),

@@ -8,7 +8,7 @@ from typing import Any
 from vaultd import alerts
 from vaultd.cli import progress
 from vaultd.cli.format import ago, duration, files, local, number, parse_rfc3339, size, table
-from vaultd.i18n import N_, _
+from vaultd.i18n import N_, _, ngettext
 from vaultd.names import display
 
 STATES = {
@@ -32,6 +32,9 @@ def render(found: dict[str, Any]) -> str:
     parts += [_vault(vault, now) for vault in found["vaults"]]
     if not found["vaults"]:
         parts.append(_("No vault is configured."))
+    read_back = [target for target in found["targets"] if target.get("verification")]  # a daemon of before has none
+    if read_back:
+        parts.append("\n".join(_verification(target, now) for target in read_back))
     retries = [target for target in found["targets"] if target["next_retry"]]
     if retries:
         parts.append("\n".join(_retry(target, now) for target in retries))
@@ -124,6 +127,19 @@ def _notes(target: dict[str, Any]) -> list[str]:
 def _retry(target: dict[str, Any], now: int) -> str:
     left = max(0, parse_rfc3339(target["next_retry"]) - now) / 1e9
     return _("Target {name}: next attempt in {duration}").format(name=target["name"], duration=duration(left))
+
+
+def _verification(target: dict[str, Any], now: int) -> str:
+    found = target["verification"]
+    text = _("Target {name}: {share:.0%} read back within {period}, last {last}")
+    last = ago(parse_rfc3339(found["last"]), now) if found["last"] else _("never")
+    text = text.format(name=target["name"], share=found["share"], period=duration(found["period"]), last=last)
+    if found["oldest"]:
+        text += ", " + _("the oldest {moment}").format(moment=ago(parse_rfc3339(found["oldest"]), now))
+    count = found["differences"]
+    if count:
+        text += ", " + ngettext("{count} difference", "{count} differences", count).format(count=number(count))
+    return text
 
 
 def _snapshot(found: dict[str, Any] | None, now: int) -> str:

@@ -33,6 +33,7 @@ from vaultd.config.values import (
     User,
     refuse,
 )
+from vaultd.config.verify import VerifyConfig
 from vaultd.errors import ConfigError
 from vaultd.i18n import _
 
@@ -158,6 +159,7 @@ class Config(Table):
     vault: list[VaultConfig] = Field(default_factory=list)
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, validate_default=True)
     maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
+    verify: VerifyConfig = Field(default_factory=VerifyConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")

@@ -25,6 +25,7 @@ from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.retention import Retention
 from vaultd.daemon.room import RoomCheck
 from vaultd.daemon.service import Board, DaemonService
+from vaultd.daemon.verifying import Daily
 from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
 from vaultd.protect.alarm import check_overdue
@@ -59,6 +60,8 @@ async def _main(config: Config) -> None:
                 worker.wait_for_scan(vault.id)
         for worker in assembly.workers.values():
             _connect(worker, watches.values())
+            if config.verify.scheduled:
+                worker.spare = Daily(config, worker.target.name, board.show)
         service = DaemonService(assembly, watches, board, started)
         automatic = any(vault.retention.auto for vault in config.vault)
         async with serve(service, config.control.socket, config.control.group):

@@ -122,6 +122,33 @@ class Exported(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class Verified(Body):
+    """What a target stores of a vault was read back and compared with this log. ``kind``: "full", "sample" (with its
+    ``seed``), "changed" (``since_ns``) or "daily"; ``state``: "done", "interrupted" or "failed" (``error``).
+
+    ``counts``: files by result; ``differences``: how many files and snapshots are not as on record; ``paths``: the
+    first of those files, for people; ``missing``: snapshots that are gone.
+    """
+
+    TYPE: ClassVar[str] = "verification"
+    vault: str
+    target: str
+    kind: str
+    state: str
+    snapshots: Sequence[str]
+    files: int
+    size: int
+    counts: Mapping[str, int]
+    differences: int
+    who: str
+    seed: int | None = None
+    since_ns: str | None = None
+    paths: Sequence[str] | None = None
+    missing: Sequence[str] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationLoaded(Body):
     """The daemon, or a command, works by a configuration other than the last. ``digest``: SHA-256 of the file."""
 
@@ -372,6 +399,7 @@ TYPES: dict[str, type[Body]] = {
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
         KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
+        Verified,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

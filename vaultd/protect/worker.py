@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
+from typing import Protocol
 
 from vaultd.config.model import DumpConfig
 from vaultd.errors import ResticError, RootError, TargetFullError, UnreachableError, VaultdError
@@ -31,6 +33,16 @@ NOTHING_SECONDS = 5.0
 DEMAND_ROUNDS = 6
 
 
+class Spare(Protocol):
+    """Work for when there is nothing to protect. It is ended whenever there is, and begins again later."""
+
+    def due_at(self, now: float) -> float:
+        """Not before which moment (monotonic seconds) there is any."""
+
+    async def run(self) -> None:
+        """Do some of it; may be cancelled at any moment. Raises VaultdError when the target cannot be used."""
+
+
 class Worker:
     """Protects the vaults of one target. ``prepare`` raises VaultdError while the target cannot be used."""
 
@@ -43,6 +55,9 @@ class Worker:
         self._state = context.config.host.state
         self._wake = asyncio.Event()
         self._busy = Turn(context.config.target_folder(target.config))
+        self._demands = 0
+        self.spare: Spare | None = None
+        """What is done here while there is nothing to protect."""
 
     def close(self) -> None:
         """Give back what it holds open."""
@@ -111,14 +126,42 @@ class Worker:
                                 continue
                             if not await asyncio.to_thread(self.schedule.owes_content):
                                 await self.health.see_whether_it_is_over()
+                            await self._spare_time(now)
             except VaultdError as error:
                 self.health.failed(error)
                 continue
+            until = chosen.at if self.spare is None else min(chosen.at, self.spare.due_at(time.monotonic()))
             try:
-                async with asyncio.timeout(min(IDLE_SECONDS, max(0.01, chosen.at - time.monotonic()))):
+                async with asyncio.timeout(min(IDLE_SECONDS, max(0.01, until - time.monotonic()))):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _spare_time(self, now: float) -> None:
+        """Do other work until something is due here, or somebody asks for something."""
+        if self.spare is None or self.spare.due_at(now) > now or self._demands:
+            return
+        await self.health.make_ready()
+        working = asyncio.create_task(self.spare.run())
+        try:
+            while not working.done() and not self._demands:
+                self._wake.clear()
+                now = time.monotonic()
+                chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self._shaky())
+                if chosen.at <= now:
+                    break
+                woken = asyncio.create_task(self._wake.wait())
+                try:
+                    await asyncio.wait({working, woken}, timeout=chosen.at - now, return_when=FIRST_COMPLETED)
+                finally:
+                    woken.cancel()
+        finally:
+            if not working.done():
+                working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        if not working.cancelled():
+            working.result()
+        self._wake.set()  # whatever has woken us
 
     # one run
 
@@ -219,6 +262,8 @@ class Worker:
         """
         series, made = self.schedule.series[vault], list[Done]()
         exact = False
+        self._demands += 1
+        self._wake.set()
         try:
             for _again in range(DEMAND_ROUNDS * 1000):
                 async with self._busy:
@@ -247,6 +292,8 @@ class Worker:
         except VaultdError as error:
             self.health.failed(error)
             raise
+        finally:
+            self._demands -= 1
         return made
 
     def _demanded(self, series: Series, upto: int, *, full: bool, exact: bool, made: list[Done]) -> Round | None:

@@ -129,6 +129,14 @@ PROSE: tuple[tuple[tuple[str, ...], _Case], ...] = (
         ),
     ),
     (
+        ("file is too short",),  # restic has asked the server for its size; "unexpected EOF" follows
+        _Case(
+            RepositoryError,
+            N_("the repository is damaged"),
+            N_("run `restic check` on it; keep it as it is until you know what happened"),
+        ),
+    ),
+    (
         (
             "broken pipe", "connection reset", "connection closed", "connection lost", "client_loop", "kex_exchange",
             "connection to ", "timeout, server", "ssh command exited", "unable to start the sftp session",

@@ -53,6 +53,7 @@ async def run(
     on_line: Callable[[bytes], None] | None = None,
     on_error_line: Callable[[bytes], None] | None = None,
     stdout_to: Callable[[bytes], None] | None = None,
+    stdout_fd: int | None = None,
     started: Started | None = None,
     stall: float | None = None,
     folder: Path | None = None,
@@ -61,17 +62,22 @@ async def run(
 
     ``marker`` is this run's alone (empty: none): whatever carries it ends with this run, so no two may share one.
     ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
-    stdout raw instead. ``stall``: seconds without new output (a status line that differs in its clock alone is not
-    new), I/O or CPU time of restic and its children after which all are killed. ``folder``: where it runs, / for
-    all that leave nothing there.
+    stdout raw instead; ``stdout_fd`` is another process's pipe that it goes to. ``stall``: seconds without new output (a
+    status line that differs in its clock alone is not new), I/O or CPU time of restic and its children after which all
+    are killed. ``folder``: where it runs, / for all that leave nothing there.
 
     When the task is cancelled or a callback raises, restic is asked to end (it then lifts its lock), after 5 s killed,
     and in any case gone before the exception leaves here; cancel once more to kill it at once.
     """
     limit = () if repository.limit_upload is None else ("--limit-upload", str(repository.limit_upload))
+    if repository.limit_download is not None:
+        limit = (*limit, "--limit-download", str(repository.limit_download))
     ssh_log = SshLog(repository.url, repository.options, repository.temp or repository.cache)
     command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
-    one = _Run(marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"), folder=folder)
+    one = _Run(
+        marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"), folder=folder,
+        stdout_fd=stdout_fd,
+    )  # fmt: skip
     with ssh_log.open():
         try:
             one.spawn(command, environment(repository, marker), started)
@@ -98,6 +104,7 @@ class _Run:
     stdout_to: Callable[[bytes], None] | None
     over_ssh: bool = False
     folder: Path | None = None
+    stdout_fd: int | None = None
     begun: float = field(default_factory=time.monotonic)
     stalled: bool = False
     child: subprocess.Popen[bytes] | None = None
@@ -118,7 +125,8 @@ class _Run:
         try:
             self.child = subprocess.Popen(
                 ["/bin/sh", "-c", GATE, "restic-gate", *command],
-                stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                stdin=gate, stdout=subprocess.PIPE if self.stdout_fd is None else self.stdout_fd,
+                stderr=subprocess.PIPE,
                 env=env, cwd=self.folder or "/", start_new_session=True,
             )  # fmt: skip
             give_way(self.child.pid)
@@ -143,11 +151,10 @@ class _Run:
 
     async def follow(self, stall: float | None) -> None:
         child = self.child
-        assert child is not None and child.stdout is not None and child.stderr is not None  # noqa: S101
-        readers = [
-            asyncio.create_task(self._read(child.stdout, self._raw, self._line)),
-            asyncio.create_task(self._read(child.stderr, self._keep, self._error_line)),
-        ]
+        assert child is not None and child.stderr is not None  # noqa: S101
+        readers = [asyncio.create_task(self._read(child.stderr, self._keep, self._error_line))]
+        if child.stdout is not None:
+            readers.append(asyncio.create_task(self._read(child.stdout, self._raw, self._line)))
         tasks = [*readers, asyncio.create_task(self._finish(readers))]
         if stall is not None:
             tasks.append(asyncio.create_task(self._watch(stall)))

@@ -24,7 +24,8 @@ class Repository:
     """How restic reaches a repository. The password is only ever named by its file.
 
     ``url`` is restic's repository string; ``cache`` a folder of ours (also restic's HOME); ``options`` more global
-    arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` KiB/s; ``temp`` its TMPDIR.
+    arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` and ``limit_download`` KiB/s;
+    ``temp`` its TMPDIR.
     """
 
     url: str
@@ -34,6 +35,7 @@ class Repository:
     options: tuple[str, ...] = ()
     key_hint: str | None = None
     limit_upload: int | None = None
+    limit_download: int | None = None
     temp: Path | None = None
 
 

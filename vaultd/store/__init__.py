@@ -1,9 +1,9 @@
 """What vaultd knows between two moments: SQLite (WAL) in the state folder.
 
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
-``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks). Below:
-``database`` connections, ``schema`` tables; ``catalog``, ``pending``, ``records``, ``acknowledgement``, ``staging`` and
-``alerts`` the statements on each of them.
+``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks),
+``verified`` (what was read back). Below: ``database`` connections, ``schema`` tables; ``catalog``, ``pending``,
+``records``, ``acknowledgement``, ``staging`` and ``alerts`` the statements on each of them.
 """
 
 from vaultd.store.acknowledgement import Acknowledgement, Bound, Put, Retry, bound_version
@@ -14,12 +14,15 @@ from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 from vaultd.store.staging import NewVersion
 from vaultd.store.store import Store
 from vaultd.store.unrecorded import Event, Signed
+from vaultd.store.verified import Coverage, DifferenceRow, VerificationRow
 
 __all__ = [
     "Acknowledgement",
     "Alert",
     "Backlog",
     "Bound",
+    "Coverage",
+    "DifferenceRow",
     "Entry",
     "Event",
     "NewVersion",
@@ -30,6 +33,7 @@ __all__ = [
     "Signed",
     "SnapshotRow",
     "Store",
+    "VerificationRow",
     "VersionRow",
     "bound_version",
 ]

@@ -109,5 +109,20 @@ MIGRATIONS: dict[int, str] = {
     """,
     3: """
     ALTER TABLE snapshot ADD COLUMN forgotten INTEGER;  -- when it was removed on purpose (then it is missing too)
+    CREATE TABLE verified(           -- a version was read back from a target, and was as on record
+        target INTEGER NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(target, version)
+    ) WITHOUT ROWID;
+    CREATE TABLE verification(       -- a run; one that is not finished is gone on with
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target INTEGER NOT NULL, vault INTEGER NOT NULL,
+        kind TEXT NOT NULL, chosen TEXT NOT NULL,  -- what was to be verified, as JSON
+        began INTEGER NOT NULL, finished INTEGER, state TEXT,
+        files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, differences INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX verification_by_place ON verification(target, vault, id);
+    CREATE TABLE difference(         -- what was not as on record when it was read back last
+        target INTEGER NOT NULL, vault INTEGER NOT NULL, path BLOB NOT NULL, result TEXT NOT NULL,
+        snapshot TEXT NOT NULL, sha256 BLOB, found BLOB, why TEXT NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY(target, vault, path)
+    ) WITHOUT ROWID;
     """,
 }

@@ -17,6 +17,7 @@ from vaultd.restic.commands.look import (
     ids_tagged,
     key_id,
     list_locks,
+    lost_blobs,
     ls,
     repository_id,
     snapshots,
@@ -26,7 +27,7 @@ from vaultd.restic.commands.look import (
 from vaultd.restic.commands.maintain import copy, forget, init, init_like, repair_index, set_tags
 from vaultd.restic.commands.mend import find_packs
 from vaultd.restic.commands.remove import Checked, check, exclude_line, forget_all, prune, rewrite
-from vaultd.restic.commands.restore import RestoreResult, dump, restore
+from vaultd.restic.commands.restore import RestoreResult, dump, dump_into, restore
 
 __all__ = [
     "BackupError",
@@ -45,6 +46,7 @@ __all__ = [
     "copy",
     "count_tagged",
     "dump",
+    "dump_into",
     "exclude_line",
     "find_packs",
     "forget",
@@ -55,6 +57,7 @@ __all__ = [
     "key_id",
     "list_keys",
     "list_locks",
+    "lost_blobs",
     "ls",
     "prune",
     "remove_key",

@@ -221,3 +221,20 @@ async def stats(repository: Repository) -> Stats:
     args = ["--no-lock", "stats", "--mode", "raw-data", "--json"]
     found = await collect_json(repository, args, _("the repository's size cannot be read"))
     return Stats(found.get("total_size", 0), found.get("total_uncompressed_size", 0), found.get("snapshots_count", 0))
+
+
+async def lost_blobs(repository: Repository) -> set[str]:
+    """The ids of what the index has in packs that the repository has not, unless another pack has it too."""
+    what = _("the index cannot be read")
+    there = set((await collect(repository, ["--no-lock", "list", "packs"], what)).decode("ascii").split())
+    indexes = (await collect(repository, ["--no-lock", "list", "index"], what)).decode("ascii").split()
+    lost = set[str]()
+    for turn in ("gone", "elsewhere"):  # an index at a time: all of them may be larger than memory
+        for index in indexes if turn == "gone" or lost else ():
+            for pack in (await collect_json(repository, ["--no-lock", "cat", "index", index], what))["packs"]:
+                ids = (blob["id"] for blob in pack["blobs"])
+                if turn == "gone" and pack["id"] not in there:
+                    lost.update(ids)
+                elif turn == "elsewhere" and pack["id"] in there:
+                    lost.difference_update(ids)
+    return lost

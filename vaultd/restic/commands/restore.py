@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,22 @@ async def dump(
     """
     args: list[str | bytes] = ["--no-lock", "dump", *(("--archive", "tar") if archive else ()), "--", snapshot, path]
     finished = await run(repository, args, stdout_to=on_chunk, stall=stall, marker=marker)
+    error = error_of(finished, _("stored content cannot be read"))
+    if error is not None:
+        raise error
+
+
+async def dump_into(
+    repository: Repository, snapshot: str, path: bytes, pipe: int, *, archive: bool, stall: float | None = READ_STALL,
+    marker: str = "",
+) -> None:  # fmt: skip
+    """As ``dump``, into another process's ``pipe``, which is closed here: nothing of the content comes through this
+    process."""
+    args: list[str | bytes] = ["--no-lock", "dump", *(("--archive", "tar") if archive else ()), "--", snapshot, path]
+    try:
+        finished = await run(repository, args, stdout_fd=pipe, stall=stall, marker=marker)
+    finally:
+        os.close(pipe)  # or its reader would never see the end
     error = error_of(finished, _("stored content cannot be read"))
     if error is not None:
         raise error

@@ -1,0 +1,241 @@
+"""Many small files, read back pack by pack: each pack comes once and whole, and has thousands of them.
+
+``restic dump`` asks the server for every file by itself: 100,000 small ones take it several times as long as a restore.
+So what they consist of is opened here (``restic.blobs``): a small file is one blob, whose SHA-256 is computed from what
+is stored and compared with the ledger, as that of a streamed file is. Files of more than one blob are put together from
+parts of packs, unless they are large.
+
+Nothing is called damaged here: what cannot be opened stays to be read, and restic has the last word on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
+from vaultd.restic.commands.look import unquoted
+from vaultd.verify.expect import Part
+from vaultd.verify.fetch import Fetch
+from vaultd.verify.reader import FILE, Record
+from vaultd.verify.rows import WANTED, Place
+
+LEAST_FILES = 1000
+"""Fewer are sooner streamed."""
+
+SMALL = 1 << 20
+"""Average bytes of a file; of larger ones restic streams quicker than Python can open."""
+
+LARGE = 64 << 20
+"""Files of more than one blob and this size are streamed, each by itself."""
+
+TREES = 4
+"""So many packs of folders are kept while the folders are walked."""
+
+_EMPTY = hashlib.sha256().digest()
+_SCHEMA = """
+CREATE TABLE blob(id BLOB PRIMARY KEY, pack TEXT, offset INTEGER, length INTEGER, size INTEGER) WITHOUT ROWID;
+CREATE TABLE need(id BLOB, path BLOB, size INTEGER);
+CREATE TABLE more(path BLOB PRIMARY KEY, size INTEGER, content TEXT) WITHOUT ROWID;
+"""
+
+Take = Callable[[Sequence[Record]], None]
+
+
+class StoppedError(Exception):
+    """Somebody does not want it any more."""
+
+
+def worth_it(files: int, size: int) -> bool:
+    """Whether so many wanted files of so many bytes are better read so."""
+    return files >= LEAST_FILES and size <= files * SMALL
+
+
+@dataclass(slots=True)
+class Bulk:
+    """One snapshot. ``take`` is given files that were read whole; ``stop`` ends it between two packs."""
+
+    place: Place
+    part: Part
+    opener: Opener
+    fetch: Fetch
+    take: Take
+    on_bytes: Callable[[int], None]
+    stop: threading.Event
+    read: int = 0
+    _packs: dict[str, bytes] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Read what can be read. Raises TargetError, StoppedError, DamagedError where not even the index or the first
+        folder can be opened."""
+        db = self.place.bench.db
+        with self.place.lock:
+            db.executescript("DROP TABLE IF EXISTS blob; DROP TABLE IF EXISTS need; DROP TABLE IF EXISTS more;")
+            db.executescript(_SCHEMA)
+        for name in self.fetch.names("index"):
+            found = self.opener.file(name, self._get(f"index/{name}"))
+            self._fill("INSERT OR IGNORE INTO blob VALUES(?, ?, ?, ?, ?)", blobs_of(found))
+        self._walk()
+        self._packs.clear()
+        with self.place.lock:
+            db.execute("CREATE INDEX need_by_id ON need(id)")
+        self._small()
+        self._more()
+
+    def _fill(self, statement: str, rows: Any) -> None:
+        with self.place.lock:
+            self.place.bench.fill(statement, rows)
+
+    def _get(self, path: str) -> bytes:
+        if self.stop.is_set():
+            raise StoppedError
+        found = self.fetch.get(path)
+        self.read += len(found)
+        self.on_bytes(self.read)
+        return found
+
+    # folders
+
+    def _walk(self) -> None:
+        """Note every file of the vault's folder, a level of folders after the other."""
+        tree = bytes.fromhex(self.part.snapshot.tree)
+        for name in self.part.snapshot.root.strip(b"/").split(b"/") if self.part.rows.prefix else ():
+            nodes = self._trees([tree]).get(tree, [])
+            found = next((node for node in nodes if _name(node) == name), None)
+            if found is None:
+                raise DamagedError("folder")
+            tree = bytes.fromhex(found["subtree"])
+        level: dict[bytes, list[bytes]] = {tree: [b""]}
+        while level:
+            deeper: dict[bytes, list[bytes]] = {}
+            ids = list(level)
+            for at in range(0, len(ids), 500):
+                for one, nodes in self._trees(ids[at : at + 500]).items():
+                    for folder in level[one]:
+                        self._note(folder, nodes, deeper)
+            level = deeper
+
+    def _note(self, folder: bytes, nodes: Sequence[dict[str, Any]], deeper: dict[bytes, list[bytes]]) -> None:
+        single, more, empty = list[tuple[bytes, bytes, int]](), list[tuple[bytes, int, str]](), list[Record]()
+        for node in nodes:
+            path = folder + _name(node)
+            if node["type"] == "dir":
+                deeper.setdefault(bytes.fromhex(node["subtree"]), []).append(path + b"/")
+            elif node["type"] == "file":
+                content: list[str] = node.get("content") or []
+                size = node.get("size", 0)
+                if len(content) == 1:
+                    single.append((bytes.fromhex(content[0]), path, size))
+                elif content:
+                    more.append((path, size, "".join(content)))
+                else:
+                    empty.append(Record(FILE, self.part.rows.prefix + path, 0, _EMPTY))
+        self._fill("INSERT INTO need VALUES(?, ?, ?)", single)
+        self._fill("INSERT OR REPLACE INTO more VALUES(?, ?, ?)", more)
+        if empty:
+            self.take(empty)
+
+    def _trees(self, ids: Sequence[bytes]) -> dict[bytes, list[dict[str, Any]]]:
+        """The entries of folders; those that cannot be opened are left out."""
+        found = dict[bytes, list[dict[str, Any]]]()
+        for blob in sorted(self._blobs(ids), key=lambda one: (one.pack, one.offset)):
+            try:
+                if blob.pack not in self._packs:
+                    while len(self._packs) >= TREES:
+                        del self._packs[next(iter(self._packs))]
+                    self._packs[blob.pack] = self._get(_path(blob.pack))
+                raw = self._packs[blob.pack][blob.offset : blob.offset + blob.length]
+                found[blob.id] = json.loads(self.opener.blob(blob, raw))["nodes"] or []
+            except (FileNotFoundError, DamagedError):
+                continue
+        return found
+
+    def _blobs(self, ids: Sequence[bytes]) -> list[Blob]:
+        marks = ",".join("?" * len(ids))
+        with self.place.lock:
+            rows = self.place.bench.db.execute(f"SELECT * FROM blob WHERE id IN ({marks})", tuple(ids)).fetchall()
+        return [Blob._make(row) for row in rows]
+
+    # files
+
+    def _small(self) -> None:
+        """Files of one blob, by the packs that these are in."""
+        rows = self.part.rows.table
+        wanted = f"LEFT JOIN {rows} r ON r.path=n.path WHERE (r.path IS NULL OR r.seen={WANTED})"
+        with self.place.lock:
+            packs = self.place.bench.db.execute(
+                f"SELECT DISTINCT b.pack FROM need n JOIN blob b ON b.id=n.id {wanted} ORDER BY b.pack"
+            ).fetchall()
+        for (pack,) in packs:
+            with self.place.lock:
+                found = self.place.bench.db.execute(
+                    "SELECT b.id, b.pack, b.offset, b.length, b.size, n.path FROM blob b JOIN need n ON n.id=b.id"
+                    f" {wanted} AND b.pack=? ORDER BY b.offset", (pack,),
+                ).fetchall()  # fmt: skip
+            try:
+                content = self._get(_path(pack))
+            except FileNotFoundError:
+                continue
+            self.take(list(self._opened(content, found)))
+
+    def _opened(self, pack: bytes, found: Sequence[tuple[Any, ...]]) -> Iterator[Record]:
+        last, size = b"", -1
+        for row in found:
+            blob = Blob._make(row[:5])
+            if blob.id != last:
+                last, size = blob.id, -1
+                try:
+                    size = len(self.opener.blob(blob, pack[blob.offset : blob.offset + blob.length]))
+                except DamagedError:
+                    continue
+            if size >= 0:
+                yield Record(FILE, self.part.rows.prefix + row[5], size, blob.id)
+
+    def _more(self) -> None:
+        """Files of several blobs, one after the other."""
+        last = b""
+        query = (
+            f"SELECT m.path, m.content FROM more m LEFT JOIN {self.part.rows.table} r ON r.path=m.path"
+            f" WHERE (r.path IS NULL OR r.seen={WANTED}) AND m.size<=? AND m.path>? ORDER BY m.path LIMIT 100"
+        )
+        while True:
+            with self.place.lock:
+                rows = self.place.bench.db.execute(query, (LARGE, last)).fetchall()
+            if not rows:
+                return
+            for path, content in rows:
+                last = path
+                found = self._whole(path, [bytes.fromhex(content[at : at + 64]) for at in range(0, len(content), 64)])
+                if found is not None:
+                    self.take([found])
+
+    def _whole(self, path: bytes, ids: Sequence[bytes]) -> Record | None:
+        known, digest, size = {blob.id: blob for blob in self._blobs(list(set(ids)))}, hashlib.sha256(), 0
+        for one in ids:
+            blob = known.get(one)
+            if blob is None:
+                return None
+            if self.stop.is_set():
+                raise StoppedError
+            try:
+                content = self.opener.blob(blob, self.fetch.part(_path(blob.pack), blob.offset, blob.length))
+            except (FileNotFoundError, DamagedError):
+                return None
+            digest.update(content)
+            size += len(content)
+            self.read += blob.length
+        self.on_bytes(self.read)
+        return Record(FILE, self.part.rows.prefix + path, size, digest.digest())
+
+
+def _name(node: dict[str, Any]) -> bytes:
+    name = str(node["name"])
+    return unquoted(name) if "\\" in name else name.encode()
+
+
+def _path(pack: str) -> str:
+    return f"data/{pack[:2]}/{pack}"
