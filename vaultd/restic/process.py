@@ -62,9 +62,9 @@ async def run(
 
     ``marker`` is this run's alone (empty: none): whatever carries it ends with this run, so no two may share one.
     ``on_line`` and ``on_error_line`` get the lines of stdout and stderr without their line feed; ``stdout_to`` gets
-    stdout raw instead; ``stdout_fd`` is another process's pipe that it goes to. ``stall``: seconds without new output (a
-    status line that differs in its clock alone is not new), I/O or CPU time of restic and its children after which all
-    are killed. ``folder``: where it runs, / for all that leave nothing there.
+    stdout raw instead; ``stdout_fd`` is another process's pipe that it goes to. ``stall``: seconds without new output
+    (a status line that differs in its clock alone is not new), I/O or CPU time of restic and its children after which
+    all are killed. ``folder``: where it runs, / for all that leave nothing there.
 
     When the task is cancelled or a callback raises, restic is asked to end (it then lifts its lock), after 5 s killed,
     and in any case gone before the exception leaves here; cancel once more to kill it at once.
