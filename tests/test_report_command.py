@@ -138,7 +138,8 @@ def test_a_torn_bundle_is_counted_when_it_is_reported_on_all_the_same(
     "options",
     [
         (), ("--since", "yesterday"), ("--since", "2026-06-02", "--until", "2026-06-01"),
-        ("--since", "2026-06-02", "--zone", "Mars"), ("--since", "2020-01-01", "--until", "2020-02-01"),
+        ("--since", "2026-06-02", "--zone", "Mars"), ("--since", "2026-06-02", "--html", "no/such/folder.html"),
+        ("--since", "2020-01-01", "--until", "2020-02-01"),
     ],
 )  # fmt: skip
 def test_bad_options_are_usage_errors(

@@ -95,6 +95,11 @@ def audit_command(
     begin = _moment(since, "--since", zone)
     end = None if until is None else _moment(until, "--until", zone)
     writes = not cli.json or html is not None or pdf is not None
+    for file in (html, pdf):
+        if file is not None and not file.parent.is_dir():
+            raise ConfigError(
+                _("there is no report"), _("there is no folder {folder}").format(folder=display(file.parent))
+            )
     if writes:
         page.check()
         if pdf is not None or html is None:
