@@ -11,6 +11,7 @@ import pytest
 
 from tests.kitting import COMMAND, said, vaultd
 from tests.site import Site, site_in, until
+from vaultd.ledger import private
 
 
 def kits(site: Site) -> list[dict[str, object]]:
@@ -63,6 +64,12 @@ def test_a_folder_that_cannot_take_the_sheets_leaves_no_key(tmp_path: Path) -> N
         before = set(keys.iterdir())
         small = tmp_path / "small"
         small.mkdir()
+        words = private.as_words(private.generate("x/root"))
+        for text in ("no key", words):  # mistyped; of another ledger
+            (tmp_path / "root").write_text(text)
+            vaultd("kit", "create", "--batch", "--out", tmp_path / "out", "--root-key-file", tmp_path / "root",
+                   config=site.file, code=1)  # fmt: skip
+            assert "root key" in said() and not (tmp_path / "out").exists()
         with mounted(small, "-t", "tmpfs", "-o", "size=100k", "tmpfs"):
             vaultd("kit", "create", "--batch", "--out", small, config=site.file, code=1)
             assert "No space left" in said()

@@ -176,7 +176,7 @@ def _render(drill: Drill) -> str:
 
 @drill_group.command_of(
     "list",
-    help=N_("List the restore drills that are on record, with what changed from one to the next."),
+    help=N_("List the restore drills that are on record, the oldest first: the trend."),
     examples=["vaultd drill list", "vaultd drill list --vault patients"],
 )
 @click.option("--vault", metavar="NAME", help=N_("Only of this vault."))

@@ -111,6 +111,8 @@ def _restore(
     result: Result = restore.result
     if not choices["dry_run"]:
         _record(cli, result, asked)
+    if restore.skipped:
+        cli.note(render_plan(restore.plan))  # another target's moment may be another
     unread |= restore.skipped
     problems = [{"target": name, "error": problem.as_json()} for name, problem in unread.items()]
     cli.emit(

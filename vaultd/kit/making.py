@@ -19,14 +19,14 @@ from pathlib import Path
 
 from vaultd import files, keys, sftp, targets
 from vaultd.config import Config, TargetConfig
-from vaultd.errors import ConfigError, VaultdError
+from vaultd.errors import ConfigError, LedgerError, VaultdError
 from vaultd.i18n import _
 from vaultd.kit import access, ending, place, register, seal, shares, sheet
 from vaultd.kit.content import Content, KitLedger, KitTarget, KitVault
 from vaultd.kit.paper import Paper
 from vaultd.kit.register import Known
 from vaultd.kit.seal import Sealed
-from vaultd.ledger import epochs
+from vaultd.ledger import epochs, private
 from vaultd.names import display
 from vaultd.restic import commands
 from vaultd.store import Store
@@ -90,9 +90,22 @@ def check(config: Config, wish: Wish) -> None:
             what, _("{folder} is not an empty folder").format(folder=display(wish.out)),
             _("name a new one: the sheets go there, and are secret until they are printed and removed"),
         )  # fmt: skip
+    _check_root(config, wish)
     Paper(())  # the fonts, before any key is made
     for target in config.target:
         sftp.require_pins(target, config.known_hosts(target))
+
+
+def _check_root(config: Config, wish: Wish) -> None:
+    """The root key that was given must be that of the ledger: on the day it is needed nobody can make another."""
+    if wish.root_private is None:
+        return
+    root = epochs.read(config.ledger_folder).root
+    if private.from_words(wish.root_private, root.name).verifier != root:
+        raise LedgerError(
+            _("the root key is not put into a kit"), _("this is not the root key of this ledger"),
+            _("the ledger's root key was shown once, by `vaultd init` or `vaultd ledger init`"),
+        )  # fmt: skip
 
 
 def make(config: Config, store: Store, wish: Wish, tell: Callable[[str], None]) -> Made:
