@@ -64,6 +64,7 @@ class Opener:
         from cryptography.hazmat.primitives.poly1305 import Poly1305
         from zstandard import ZstdDecompressor, ZstdError
 
+        self.key = key
         self._cipher, self._ctr, self._tag, self._zstd_error = Cipher, CTR, Poly1305.generate_tag, ZstdError
         self._aes, self._r = AES(key.encrypt), key.r
         self._mask = Cipher(AES(key.k), ECB()).encryptor().update  # noqa: S305  # one block: Poly1305-AES

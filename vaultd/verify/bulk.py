@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,9 @@ from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
 from vaultd.restic.commands.look import unquoted
 from vaultd.verify.expect import Part
 from vaultd.verify.fetch import Fetch
+from vaultd.verify.openers import Openers
 from vaultd.verify.reader import FILE, Record
-from vaultd.verify.rows import WANTED, Place
+from vaultd.verify.rows import WANTED, Place, Row
 
 LEAST_FILES = 1000
 """Fewer are sooner streamed."""
@@ -32,6 +34,12 @@ SMALL = 1 << 20
 
 LARGE = 64 << 20
 """Files of more than one blob and this size are streamed, each by itself."""
+
+FEW_PACKS = 4
+"""So few are opened here; another process takes half a second to start."""
+
+AT_ONCE = 2
+"""So many packs wait to be opened."""
 
 TREES = 4
 """So many packs of folders are kept while the folders are walked."""
@@ -57,13 +65,15 @@ def worth_it(files: int, size: int) -> bool:
 
 @dataclass(slots=True)
 class Bulk:
-    """One snapshot. ``take`` is given files that were read whole; ``stop`` ends it between two packs."""
+    """One snapshot. ``take`` is given files that were read whole, ``good`` the rows of those that were found to be as
+    on record; ``stop`` ends it between two packs."""
 
     place: Place
     part: Part
     opener: Opener
     fetch: Fetch
     take: Take
+    good: Callable[[list[Row]], None]
     on_bytes: Callable[[int], None]
     stop: threading.Event
     read: int = 0
@@ -163,37 +173,45 @@ class Bulk:
     # files
 
     def _small(self) -> None:
-        """Files of one blob, by the packs that these are in."""
+        """Files of one blob, by the packs that these are in: one is opened in another process while the next comes."""
         rows = self.part.rows.table
         wanted = f"LEFT JOIN {rows} r ON r.path=n.path WHERE (r.path IS NULL OR r.seen={WANTED})"
         with self.place.lock:
             packs = self.place.bench.db.execute(
                 f"SELECT DISTINCT b.pack FROM need n JOIN blob b ON b.id=n.id {wanted} ORDER BY b.pack"
             ).fetchall()
-        for (pack,) in packs:
-            with self.place.lock:
-                found = self.place.bench.db.execute(
-                    "SELECT b.id, b.pack, b.offset, b.length, b.size, n.path FROM blob b JOIN need n ON n.id=b.id"
-                    f" {wanted} AND b.pack=? ORDER BY b.offset", (pack,),
-                ).fetchall()  # fmt: skip
-            try:
-                content = self._get(_path(pack))
-            except FileNotFoundError:
-                continue
-            self.take(list(self._opened(content, found)))
-
-    def _opened(self, pack: bytes, found: Sequence[tuple[Any, ...]]) -> Iterator[Record]:
-        last, size = b"", -1
-        for row in found:
-            blob = Blob._make(row[:5])
-            if blob.id != last:
-                last, size = blob.id, -1
+        with Openers(self.opener, alone=len(packs) < FEW_PACKS) as openers:
+            waiting = list[tuple[list[tuple[Any, ...]], Future[list[int]]]]()
+            for (pack,) in packs:
+                with self.place.lock:
+                    found = self.place.bench.db.execute(
+                        "SELECT b.id, b.pack, b.offset, b.length, b.size, n.path, r.sha256, r.size, r.mtime"
+                        f" FROM blob b JOIN need n ON n.id=b.id {wanted} AND b.pack=? ORDER BY b.offset", (pack,),
+                    ).fetchall()  # fmt: skip
                 try:
-                    size = len(self.opener.blob(blob, pack[blob.offset : blob.offset + blob.length]))
-                except DamagedError:
+                    content = self._get(_path(pack))
+                except FileNotFoundError:
                     continue
-            if size >= 0:
-                yield Record(FILE, self.part.rows.prefix + row[5], size, blob.id)
+                blobs = [Blob._make(row[:5]) for row in found]
+                waiting.append((found, openers.sizes(content, blobs)))
+                while len(waiting) > AT_ONCE:
+                    self._settle(*waiting.pop(0))
+            for one in waiting:
+                self._settle(*one)
+
+    def _settle(self, found: Sequence[tuple[Any, ...]], opened: Future[list[int]]) -> None:
+        """What became of the files of a pack: those that are as on record, and those that are to be compared."""
+        good, others = list[Row](), list[Record]()
+        for row, size in zip(found, opened.result(), strict=True):
+            if size < 0:
+                continue
+            if row[6] == row[0] and row[7] == size:
+                good.append(Row(row[5], row[6], size, row[8]))
+            else:
+                others.append(Record(FILE, self.part.rows.prefix + row[5], size, row[0]))
+        self.good(good)
+        if others:
+            self.take(others)
 
     def _more(self) -> None:
         """Files of several blobs, one after the other."""

@@ -102,6 +102,10 @@ class Rows:
             self.bench.fill(f"UPDATE {self.table} SET seen={SEEN} WHERE path=?", seen)
         return good, len(seen), read
 
+    def settle(self, good: Sequence[Row]) -> None:
+        """These were read, and are as on record."""
+        self.set(SEEN, (row.path for row in good))
+
     def lose(self, rows: Iterable[Row], why: str, *, lost: bool) -> None:
         """These cannot be had back; ``lost``: their own content, and not what leads to it."""
         rows = list(rows)

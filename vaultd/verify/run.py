@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from vaultd import files
 from vaultd.errors import RepositoryError, VaultdError
-from vaultd.model import Progress
+from vaultd.model import Progress, StoredSnapshot
 from vaultd.restic import commands
-from vaultd.restic.blobs import DamagedError, Opener, master_key
+from vaultd.restic.blobs import DamagedError, MasterKey, Opener, master_key
 from vaultd.restic.process import Repository
 from vaultd.verify import bulk, careful, expect, judge, plan, sample
 from vaultd.verify.expect import Expected, Part
@@ -29,7 +29,7 @@ from vaultd.verify.kept import Begun, Kept
 from vaultd.verify.plan import Piece
 from vaultd.verify.reader import Record
 from vaultd.verify.result import DIFFERENCES, MOST_TOLD, Asked, Result, Verdict
-from vaultd.verify.rows import DONE, WANTED, Odd, Place, Rows
+from vaultd.verify.rows import DONE, WANTED, Odd, Place, Row, Rows
 from vaultd.verify.stream import Ended, read_folder
 
 STALL_SECONDS = 120.0
@@ -56,6 +56,7 @@ class Verification:
     on_progress: Callable[[Progress], None] = lambda _progress: None
     stall: float = STALL_SECONDS
     result: Result = field(init=False)
+    _key: asyncio.Task[MasterKey] | None = field(init=False, default=None)
     _chosen: set[int] = field(init=False, default_factory=set)
     _meter: _Meter = field(init=False)
     _place: Place = field(init=False)
@@ -84,6 +85,9 @@ class Verification:
             self.result.state = "interrupted"
             raise
         finally:
+            if self._key is not None:
+                self._key.cancel()
+                await asyncio.gather(self._key, return_exceptions=True)
             self.result.seconds = time.monotonic() - began
             self._place.bench.close()
             if self.kept is not None and begun is not None:
@@ -115,7 +119,7 @@ class Verification:
         files, size = await asyncio.to_thread(part.rows.totals, WANTED)
         if self.fetching is None or not bulk.worth_it(files, size):
             return
-        opener = Opener(await master_key(self.repository))
+        opener = Opener(await self._key if self._key is not None else await master_key(self.repository))
         self._meter.begin(files, size)
         stop = threading.Event()
 
@@ -123,8 +127,8 @@ class Verification:
             if self.fetching is None:
                 return
             with self.fetching() as fetch, contextlib.suppress(DamagedError, bulk.StoppedError, FileNotFoundError):
-                take = partial(self._taken, part)
-                bulk.Bulk(self._place, part, opener, fetch, take, self._meter.bytes_read, stop).run()
+                take, good = partial(self._taken, part), partial(self._good, part)
+                bulk.Bulk(self._place, part, opener, fetch, take, good, self._meter.bytes_read, stop).run()
 
         reading = asyncio.create_task(asyncio.to_thread(read))
         try:
@@ -144,6 +148,8 @@ class Verification:
                 one.id: one for one in await commands.snapshots(self.repository, tags)
                 if self.host in ("", one.host)
             }  # fmt: skip
+            if self.fetching is not None and self._key is None and _many(listed.values()):
+                self._key = asyncio.create_task(master_key(self.repository))  # while the ledger is read
             found = await asyncio.to_thread(
                 expect.load, self.ledger, self.vault, self.target, listed, self._place, self._meter.entries
             )
@@ -202,6 +208,15 @@ class Verification:
         if self.kept is not None:
             self.kept.note(good)
 
+    def _good(self, part: Part, rows: list[Row]) -> None:
+        part.rows.settle(rows)
+        self.result.counts[Verdict.OK] += len(rows)
+        self.result.files += len(rows)
+        self.result.size += sum(row.size for row in rows)
+        self._meter.files(len(rows))
+        if self.kept is not None:
+            self.kept.note(rows)
+
     async def _finish(self, part: Part) -> None:
         """What was to be read and did not come is not there; then judge everything that is not as on record."""
         missing = await asyncio.to_thread(lambda: list(part.rows.wanted()))
@@ -228,6 +243,10 @@ class Verification:
             return
         for row, _state in await asyncio.to_thread(lambda: list(rows.all())):
             self.result.add(judge.missing(row, expected.missing[0]))
+
+
+def _many(listed: Iterable[StoredSnapshot]) -> bool:
+    return max((one.files for one in listed), default=0) >= bulk.LEAST_FILES
 
 
 class _Meter:
