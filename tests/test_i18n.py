@@ -21,7 +21,7 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 CHINESE = re.compile("[一-鿿]")
 SAME = {"vaultd", "restic", "apt", "apt-get", "install", "openssh-client", "openssh-server", "TOML"}
-SAME |= {"target", "trust", "control", "group"}
+SAME |= {"target", "trust", "control", "group", "forget", "repair", "fonts-wqy-microhei"}
 """Words that stay in a Chinese text without a Chinese character: commands and names."""
 
 
