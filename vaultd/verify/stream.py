@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from vaultd.errors import ResticError, VaultdError
 from vaultd.i18n import _
-from vaultd.priority import HASHING, give_way
+from vaultd.priority import give_way
 from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.verify import reader
@@ -78,7 +78,7 @@ async def _read(
         os.close(source)
     if child.stdout is None:
         raise RuntimeError("the reading process has no pipe")
-    give_way(child.pid, HASHING)
+    give_way(child.pid)  # as restic does: it waits for this one
     dumping = asyncio.create_task(
         commands.dump_into(repository, snapshot, path, sink, archive=form == "tar", stall=stall)
     )
