@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.restoring import Stored, hard_to_restore, write
+from vaultd.errors import VaultdError
 from vaultd.restore import lane
 from vaultd.restore.compare import compare
 from vaultd.restore.result import Outcome
@@ -38,7 +39,9 @@ def stored(tmp_path: Path) -> Stored:
 
 
 def mounts() -> list[str]:
-    return [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if lane.PREFIX in line]
+    """Those of this process."""
+    own = f"{lane.PREFIX}{os.getpid()}-"
+    return [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if own in line]
 
 
 def test_it_brings_what_restic_brings(stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,4 +97,26 @@ def test_what_a_killed_restore_has_left_is_taken_away(stored: Stored, monkeypatc
     left.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(left)], check=True)
     lane._take_away_dead()
-    assert not left.exists() and str(left) not in mounts()
+    assert not left.exists()
+
+
+def test_one_that_was_stopped_goes_on_and_ends_the_same(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.restore(tmp_path / "by restic")
+    monkeypatch.setattr(lane, "LEAST", 1)
+    real, count = lane.Lane.take, [0]
+
+    async def stopped(self: lane.Lane, *args: object) -> object:
+        count[0] += 1
+        if count[0] == 4:
+            raise OSError(5, "stopped here", str(tmp_path))
+        return await real(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lane.Lane, "take", stopped)
+    with pytest.raises(VaultdError, match="stopped here"):
+        stored.restore(tmp_path / "out")
+    assert mounts() == []
+    result = stored.restore(tmp_path / "out")
+    assert result.resumed and result.outcome is Outcome.DONE
+    assert [str(one) for one in compare(tmp_path / "by restic", tmp_path / "out")] == []

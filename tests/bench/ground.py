@@ -234,6 +234,10 @@ class Ground:
         """restic's own restore of a snapshot in our repository; seconds."""
         return self._restic("restore", f"{snapshot}:{self.vault}", "--target", str(to), repository="repo")
 
+    def warm_plain(self, snapshot: str) -> None:
+        """Let plain restic's cache hold what ours has from making the snapshots: index and folders."""
+        self._restic("ls", snapshot, repository="repo")
+
     def _restic(self, *args: str, prefix: tuple[str, ...] | None = None, repository: str = "plain") -> float:
         found = self.site.repository(TARGET)
         environment = {

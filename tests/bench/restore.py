@@ -59,6 +59,7 @@ def restore_latest(bench: Bench) -> Figures:
             trees.change(changed)
             store(2 + number, changed)
         bench.tell(f"restore-latest: {count} express snapshots made")
+        ground.warm_plain(full)
         for turn in range(bench.runs):
             figures.ours.append(_ours(bench, ground, folder / f"ours-{turn}"))
             figures.plain.append(_plain(bench, ground, folder / f"plain-{turn}", full))

@@ -64,6 +64,7 @@ class Lane:
     _mount: Path | None = None
     _serving: asyncio.Task[process.Finished] | None = None
     _copies: dict[str, asyncio.Task[Ran | None]] = field(default_factory=dict)
+    _removals: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def __aenter__(self) -> Lane:
         await asyncio.to_thread(_take_away_dead)
@@ -85,7 +86,7 @@ class Lane:
     async def __aexit__(self, *_error: object) -> None:
         for copy in self._copies.values():
             copy.cancel()
-        await asyncio.gather(*self._copies.values(), return_exceptions=True)
+        await asyncio.gather(*self._copies.values(), *self._removals, return_exceptions=True)
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -107,6 +108,12 @@ class Lane:
         if copied is not None:
             (self.folder / snapshot.id).rename(to)
         return copied
+
+    def discard(self, left: Path) -> None:
+        """Remove what a merge has left of a copy, beside the next ones."""
+        aside = self.folder / f"left-{len(self._removals)}"
+        left.rename(aside)
+        self._removals.append(asyncio.create_task(asyncio.to_thread(workplace.remove, aside)))
 
     async def _copy(self, snapshot: StoredSnapshot) -> Ran | None:
         assert self._mount is not None  # noqa: S101

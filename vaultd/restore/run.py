@@ -120,6 +120,7 @@ class Restore:
                     if place and self._lane is None and worth_it(self.plan):  # not while the first one needs the line
                         lane = Lane(self.engine, self.plan.over, work.path / "ahead")
                         self._lane = await stack.enter_async_context(lane)
+                        work.quick = True  # six times a second and more the disk would be waited for
                     await self._one(work, place)
             self._finish(work)
         except asyncio.CancelledError:
@@ -190,8 +191,11 @@ class Restore:
         source, stage = source_of(snapshot), bytes(work.stage)
         content = join(stage, source.name) if source.name else stage
         if not work.staged:
-            if not work.tried:
-                workplace.remove(work.stage)  # what the snapshot before has left there
+            if not work.tried and work.stage.exists():  # what the snapshot before has left there
+                if self._lane is not None:
+                    self._lane.discard(work.stage)
+                else:
+                    workplace.remove(work.stage)
             copied = None if self._lane is None or work.tried else await self._lane.take(snapshot, work.stage)
             if copied is not None:
                 self._step(copied)
@@ -213,7 +217,7 @@ class Restore:
                 content, bytes(self.to), f"{datetime.fromtimestamp(snapshot.time // SECOND, UTC):%Y%m%dT%H%M%SZ}",
                 root_mtime=before if place else None, hide=os.fsencode(work.path.name),
             )  # fmt: skip
-            files.replace(planned, json.dumps(merge.as_json()).encode())
+            work.note(planned, merge.as_json())
             self.result.merges[place] = merge
         for problem in carry_out(self.result.merges[place], content, bytes(self.to)):
             self._problems[problem.path] = problem

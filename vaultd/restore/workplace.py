@@ -34,7 +34,9 @@ FORMAT = 1
 class Workplace:
     """The folder and its marker. ``step`` counts the snapshots of the plan that are wholly in place; ``staged``: the
     next one is wholly in ``stage`` and its merge may have begun; ``tried``: a run for it has begun, so there may
-    be remains. ``root``: the metadata that the restored folder gets in the end. ``problems``: of what is in place."""
+    be remains. ``root``: the metadata that the restored folder gets in the end. ``problems``: of what is in place.
+    ``quick``: what is noted is not made durable at once. After a power cut it may then be of some steps before: these
+    are done again, in order, with the same end."""
 
     path: Path
     request: dict[str, Any]
@@ -45,6 +47,7 @@ class Workplace:
     tried: bool = False
     root: Metadata | None = None
     problems: list[dict[str, str]] = field(default_factory=list)
+    quick: bool = False
 
     @property
     def stage(self) -> Path:
@@ -70,7 +73,18 @@ class Workplace:
             "root": self.root.as_json() if self.root else None,
             "problems": self.problems,
         }
-        files.replace(self.path / "marker.json", json.dumps(document).encode())
+        self.note(self.path / "marker.json", document)
+
+    def note(self, path: Path, document: dict[str, Any]) -> None:
+        """Write one of the folder's JSON files in place of the old one."""
+        content = json.dumps(document).encode()
+        if not self.quick:
+            files.replace(path, content)
+            return
+        new = path.with_name(f"{path.name}.new")
+        new.write_bytes(content)
+        new.chmod(0o600)
+        new.replace(path)
 
     def advance(self) -> None:
         """The current snapshot is in place."""
