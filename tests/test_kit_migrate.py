@@ -42,6 +42,9 @@ def test_a_leaked_kit_ends_with_a_new_repository(tmp_path: Path) -> None:
         keys = site.servers["offsite"].root / "repo-2" / "keys"
         assert len(list(keys.iterdir())) == 1
         assert not (keys / kit.told["targets"][0]["key"]).exists()
+        # The ledger knows the copies: they have the change sets of what they are copies of.
+        drilled = json.loads(vaultd("--json", "drill", "restore", "records", "--without-kit", config=site.file))
+        assert (drilled["state"], drilled["files"]) == ("done", 1)
         # And the host goes on there.
         (vault / "file").write_text("two")
         site.start()

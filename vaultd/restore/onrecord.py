@@ -39,11 +39,11 @@ def of_plan(ledger: Path, plan: Plan) -> OnRecord | None:
     Raises LedgerError when it cannot be read.
     """
     reader = Reader(ledger)
-    vault, entries = plan.request.vault, _snapshots(reader, {one.id for one in plan.snapshots})
-    base = entries.get(plan.base.id)
+    vault, entries = plan.request.vault, _snapshots(reader, {one.change_set for one in plan.snapshots})
+    base = entries.get(plan.base.change_set)
     if base is None or "manifest_to" not in base:
         return None
-    over = [entries[one.id]["change_set"] for one in plan.over if one.id in entries]
+    over = [one.change_set for one in plan.over if one.change_set in entries]
     found: dict[bytes, bytes] = {}
     later: dict[str, dict[bytes, bytes | None]] = {one: {} for one in over}
     for before in older(ledger, reader):
@@ -72,13 +72,14 @@ def _apply(found: dict[bytes, bytes], rows: Iterable[tuple[bytes, bytes | None]]
             found[path] = digest
 
 
-def _snapshots(reader: Reader, ids: set[str]) -> dict[str, dict[str, Any]]:
+def _snapshots(reader: Reader, change_sets: set[str]) -> dict[str, dict[str, Any]]:
+    """The entries of these change sets. Not by restic's ids: a copy in another repository has one of its own."""
     found = {}
     for raw in reader.in_order():
         if b'"type":"snapshot"' in raw:
             one = json.loads(raw)
-            if one["type"] == SnapshotMade.TYPE and one["snapshot"] in ids:
-                found[str(one["snapshot"])] = one
+            if one["type"] == SnapshotMade.TYPE and one["change_set"] in change_sets:
+                found[str(one["change_set"])] = one
     return found
 
 
