@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
 from vaultd.restic.commands.look import unquoted
 from vaultd.verify.expect import Part
 from vaultd.verify.fetch import Fetch
-from vaultd.verify.openers import Openers
+from vaultd.verify.openers import Openers, result_of
 from vaultd.verify.reader import FILE, Record
 from vaultd.verify.rows import WANTED, Place, Row
 
@@ -114,7 +114,7 @@ class Bulk:
         """Note every file of the vault's folder, a level of folders after the other."""
         tree = bytes.fromhex(self.part.snapshot.tree)
         for name in self.part.snapshot.root.strip(b"/").split(b"/") if self.part.rows.prefix else ():
-            nodes = self._trees([tree]).get(tree, [])
+            nodes = next((nodes for _id, nodes in self._trees([tree])), [])
             found = next((node for node in nodes if _name(node) == name), None)
             if found is None:
                 raise DamagedError("folder")
@@ -124,7 +124,7 @@ class Bulk:
             deeper: dict[bytes, list[bytes]] = {}
             ids = list(level)
             for at in range(0, len(ids), 500):
-                for one, nodes in self._trees(ids[at : at + 500]).items():
+                for one, nodes in self._trees(ids[at : at + 500]):
                     for folder in level[one]:
                         self._note(folder, nodes, deeper)
             level = deeper
@@ -141,7 +141,7 @@ class Bulk:
                 if len(content) == 1:
                     single.append((bytes.fromhex(content[0]), path, size))
                 elif content:
-                    more.append((path, size, "".join(content)))
+                    more.append((path, size, "".join(content) if size <= LARGE else ""))
                 else:
                     empty.append(Record(FILE, self.part.rows.prefix + path, 0, _EMPTY))
         self._fill("INSERT INTO need VALUES(?, ?, ?)", single)
@@ -149,9 +149,8 @@ class Bulk:
         if empty:
             self.take(empty)
 
-    def _trees(self, ids: Sequence[bytes]) -> dict[bytes, list[dict[str, Any]]]:
-        """The entries of folders; those that cannot be opened are left out."""
-        found = dict[bytes, list[dict[str, Any]]]()
+    def _trees(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[dict[str, Any]]]]:
+        """The entries of folders, one at a time; those that cannot be opened are left out."""
         for blob in sorted(self._blobs(ids), key=lambda one: (one.pack, one.offset)):
             try:
                 if blob.pack not in self._packs:
@@ -159,10 +158,10 @@ class Bulk:
                         del self._packs[next(iter(self._packs))]
                     self._packs[blob.pack] = self._get(_path(blob.pack))
                 raw = self._packs[blob.pack][blob.offset : blob.offset + blob.length]
-                found[blob.id] = json.loads(self.opener.blob(blob, raw))["nodes"] or []
+                nodes = json.loads(self.opener.blob(blob, raw))["nodes"] or []
             except (FileNotFoundError, DamagedError):
                 continue
-        return found
+            yield blob.id, nodes
 
     def _blobs(self, ids: Sequence[bytes]) -> list[Blob]:
         marks = ",".join("?" * len(ids))
@@ -202,7 +201,7 @@ class Bulk:
     def _settle(self, found: Sequence[tuple[Any, ...]], opened: Future[list[int]]) -> None:
         """What became of the files of a pack: those that are as on record, and those that are to be compared."""
         good, others = list[Row](), list[Record]()
-        for row, size in zip(found, opened.result(), strict=True):
+        for row, size in zip(found, result_of(opened), strict=True):
             if size < 0:
                 continue
             if row[6] == row[0] and row[7] == size:
