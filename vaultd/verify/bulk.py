@@ -41,6 +41,7 @@ FEW_PACKS = 4
 AT_ONCE = 2
 """So many packs wait to be opened."""
 
+NOTE_AT = 5000
 TREES = 4
 """So many packs of folders are kept while the folders are walked."""
 
@@ -48,6 +49,10 @@ _EMPTY = hashlib.sha256().digest()
 _SCHEMA = """
 CREATE TABLE blob(id BLOB PRIMARY KEY, pack TEXT, offset INTEGER, length INTEGER, size INTEGER) WITHOUT ROWID;
 CREATE TABLE need(id BLOB, path BLOB, size INTEGER);
+CREATE TABLE todo(
+    id BLOB, pack TEXT, offset INTEGER, length INTEGER, size INTEGER,
+    path BLOB, sha256 BLOB, full INTEGER, mtime INTEGER
+);
 CREATE TABLE more(path BLOB PRIMARY KEY, size INTEGER, content TEXT) WITHOUT ROWID;
 """
 
@@ -78,21 +83,20 @@ class Bulk:
     stop: threading.Event
     read: int = 0
     _packs: dict[str, bytes] = field(default_factory=dict)
+    _single: list[tuple[bytes, bytes, int]] = field(default_factory=list)
+    _several: list[tuple[bytes, int, str]] = field(default_factory=list)
 
     def run(self) -> None:
         """Read what can be read. Raises TargetError, StoppedError, DamagedError where not even the index or the first
         folder can be opened."""
         db = self.place.bench.db
         with self.place.lock:
-            db.executescript("DROP TABLE IF EXISTS blob; DROP TABLE IF EXISTS need; DROP TABLE IF EXISTS more;")
             db.executescript(_SCHEMA)
         for name in self.fetch.names("index"):
             found = self.opener.file(name, self._get(f"index/{name}"))
             self._fill("INSERT OR IGNORE INTO blob VALUES(?, ?, ?, ?, ?)", blobs_of(found))
         self._walk()
         self._packs.clear()
-        with self.place.lock:
-            db.execute("CREATE INDEX need_by_id ON need(id)")
         self._small()
         self._more()
 
@@ -128,9 +132,10 @@ class Bulk:
                     for folder in level[one]:
                         self._note(folder, nodes, deeper)
             level = deeper
+        self._note_down()
 
     def _note(self, folder: bytes, nodes: Sequence[dict[str, Any]], deeper: dict[bytes, list[bytes]]) -> None:
-        single, more, empty = list[tuple[bytes, bytes, int]](), list[tuple[bytes, int, str]](), list[Record]()
+        empty = list[Record]()
         for node in nodes:
             path = folder + _name(node)
             if node["type"] == "dir":
@@ -139,15 +144,20 @@ class Bulk:
                 content: list[str] = node.get("content") or []
                 size = node.get("size", 0)
                 if len(content) == 1:
-                    single.append((bytes.fromhex(content[0]), path, size))
+                    self._single.append((bytes.fromhex(content[0]), path, size))
                 elif content:
-                    more.append((path, size, "".join(content) if size <= LARGE else ""))
+                    self._several.append((path, size, "".join(content) if size <= LARGE else ""))
                 else:
                     empty.append(Record(FILE, self.part.rows.prefix + path, 0, _EMPTY))
-        self._fill("INSERT INTO need VALUES(?, ?, ?)", single)
-        self._fill("INSERT OR REPLACE INTO more VALUES(?, ?, ?)", more)
         if empty:
             self.take(empty)
+        if len(self._single) + len(self._several) > NOTE_AT:
+            self._note_down()
+
+    def _note_down(self) -> None:
+        self._fill("INSERT INTO need VALUES(?, ?, ?)", self._single)
+        self._fill("INSERT OR REPLACE INTO more VALUES(?, ?, ?)", self._several)
+        self._single, self._several = [], []
 
     def _trees(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[dict[str, Any]]]]:
         """The entries of folders, one at a time; those that cannot be opened are left out."""
@@ -173,20 +183,19 @@ class Bulk:
 
     def _small(self) -> None:
         """Files of one blob, by the packs that these are in: one is opened in another process while the next comes."""
-        rows = self.part.rows.table
-        wanted = f"LEFT JOIN {rows} r ON r.path=n.path WHERE (r.path IS NULL OR r.seen={WANTED})"
         with self.place.lock:
-            packs = self.place.bench.db.execute(
-                f"SELECT DISTINCT b.pack FROM need n JOIN blob b ON b.id=n.id {wanted} ORDER BY b.pack"
-            ).fetchall()
+            db = self.place.bench.db
+            db.execute(
+                "INSERT INTO todo SELECT b.id, b.pack, b.offset, b.length, b.size, n.path, r.sha256, r.size, r.mtime"
+                f" FROM need n JOIN blob b ON b.id=n.id LEFT JOIN {self.part.rows.table} r ON r.path=n.path"
+                f" WHERE r.path IS NULL OR r.seen={WANTED} ORDER BY b.pack, b.offset"
+            )
+            packs = db.execute("SELECT pack, min(rowid), max(rowid) FROM todo GROUP BY pack").fetchall()
         with Openers(self.opener, alone=len(packs) < FEW_PACKS) as openers:
             waiting = list[tuple[list[tuple[Any, ...]], Future[list[int]]]]()
-            for (pack,) in packs:
+            for pack, first, last in packs:
                 with self.place.lock:
-                    found = self.place.bench.db.execute(
-                        "SELECT b.id, b.pack, b.offset, b.length, b.size, n.path, r.sha256, r.size, r.mtime"
-                        f" FROM blob b JOIN need n ON n.id=b.id {wanted} AND b.pack=? ORDER BY b.offset", (pack,),
-                    ).fetchall()  # fmt: skip
+                    found = db.execute("SELECT * FROM todo WHERE rowid BETWEEN ? AND ?", (first, last)).fetchall()
                 try:
                     content = self._get(_path(pack))
                 except FileNotFoundError:
