@@ -16,7 +16,7 @@ import pytest
 
 from tests.faulting import fill
 from tests.site import until
-from tests.verifying import VerifySite
+from tests.verifying import VerifySite, damaged, overwrite
 from vaultd.ledger.verify import verify as verify_ledger
 
 
@@ -156,3 +156,22 @@ def test_on_another_machine_the_repository_and_a_copy_of_the_ledger_are_enough(s
     assert sorted(path.name for path in site.folder.iterdir()) == before
     without = [word for word in command if word not in ("--ledger", str(copy))]
     assert subprocess.run(without, capture_output=True, env=environment, check=False).returncode == 2
+
+
+def test_many_small_files_are_read_pack_by_pack_and_a_flipped_bit_is_found(site: VerifySite) -> None:
+    vault = site.ready()
+    for number in range(1200):
+        folder = vault / f"folder {number % 12}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}").write_bytes(b"%d " % number * 40)
+    assert {one.error for one in site.backup(full=True)} == {None}
+    reads = site.servers["offsite"].connections_seen()
+    found = site.verify("records")
+    assert (found["counts"]["ok"], found["count"]) == (1200, 0)
+    # The list, the master key, our own session: restic's dump was not needed.
+    assert site.servers["offsite"].connections_seen() - reads == 3
+    pack = site.packs()[0]
+    blob, offset, length = pack.blobs[7]
+    overwrite(pack.file, offset + length // 2, b"\x04")
+    found = site.verify("records", code=4)
+    assert damaged(found) == site.files_of({blob}) and found["counts"]["ok"] == 1199

@@ -47,6 +47,8 @@ class Ground:
         self._plain: subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
         self._started = 0
+        self.used = 0.0
+        """CPU seconds of what a row has run last."""
         self.plain_cpu = 0.0
         """CPU seconds of the last plain run, ssh included."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
 from vaultd.restic.commands.look import unquoted
 from vaultd.verify.expect import Part
 from vaultd.verify.fetch import Fetch
-from vaultd.verify.openers import Openers
+from vaultd.verify.openers import Openers, result_of
 from vaultd.verify.reader import FILE, Record
 from vaultd.verify.rows import WANTED, Place, Row
 
@@ -41,6 +41,7 @@ FEW_PACKS = 4
 AT_ONCE = 2
 """So many packs wait to be opened."""
 
+NOTE_AT = 5000
 TREES = 4
 """So many packs of folders are kept while the folders are walked."""
 
@@ -48,6 +49,10 @@ _EMPTY = hashlib.sha256().digest()
 _SCHEMA = """
 CREATE TABLE blob(id BLOB PRIMARY KEY, pack TEXT, offset INTEGER, length INTEGER, size INTEGER) WITHOUT ROWID;
 CREATE TABLE need(id BLOB, path BLOB, size INTEGER);
+CREATE TABLE todo(
+    id BLOB, pack TEXT, offset INTEGER, length INTEGER, size INTEGER,
+    path BLOB, sha256 BLOB, full INTEGER, mtime INTEGER
+);
 CREATE TABLE more(path BLOB PRIMARY KEY, size INTEGER, content TEXT) WITHOUT ROWID;
 """
 
@@ -78,21 +83,20 @@ class Bulk:
     stop: threading.Event
     read: int = 0
     _packs: dict[str, bytes] = field(default_factory=dict)
+    _single: list[tuple[bytes, bytes, int]] = field(default_factory=list)
+    _several: list[tuple[bytes, int, str]] = field(default_factory=list)
 
     def run(self) -> None:
         """Read what can be read. Raises TargetError, StoppedError, DamagedError where not even the index or the first
         folder can be opened."""
         db = self.place.bench.db
         with self.place.lock:
-            db.executescript("DROP TABLE IF EXISTS blob; DROP TABLE IF EXISTS need; DROP TABLE IF EXISTS more;")
             db.executescript(_SCHEMA)
         for name in self.fetch.names("index"):
             found = self.opener.file(name, self._get(f"index/{name}"))
             self._fill("INSERT OR IGNORE INTO blob VALUES(?, ?, ?, ?, ?)", blobs_of(found))
         self._walk()
         self._packs.clear()
-        with self.place.lock:
-            db.execute("CREATE INDEX need_by_id ON need(id)")
         self._small()
         self._more()
 
@@ -114,7 +118,7 @@ class Bulk:
         """Note every file of the vault's folder, a level of folders after the other."""
         tree = bytes.fromhex(self.part.snapshot.tree)
         for name in self.part.snapshot.root.strip(b"/").split(b"/") if self.part.rows.prefix else ():
-            nodes = self._trees([tree]).get(tree, [])
+            nodes = next((nodes for _id, nodes in self._trees([tree])), [])
             found = next((node for node in nodes if _name(node) == name), None)
             if found is None:
                 raise DamagedError("folder")
@@ -124,13 +128,14 @@ class Bulk:
             deeper: dict[bytes, list[bytes]] = {}
             ids = list(level)
             for at in range(0, len(ids), 500):
-                for one, nodes in self._trees(ids[at : at + 500]).items():
+                for one, nodes in self._trees(ids[at : at + 500]):
                     for folder in level[one]:
                         self._note(folder, nodes, deeper)
             level = deeper
+        self._note_down()
 
     def _note(self, folder: bytes, nodes: Sequence[dict[str, Any]], deeper: dict[bytes, list[bytes]]) -> None:
-        single, more, empty = list[tuple[bytes, bytes, int]](), list[tuple[bytes, int, str]](), list[Record]()
+        empty = list[Record]()
         for node in nodes:
             path = folder + _name(node)
             if node["type"] == "dir":
@@ -139,19 +144,23 @@ class Bulk:
                 content: list[str] = node.get("content") or []
                 size = node.get("size", 0)
                 if len(content) == 1:
-                    single.append((bytes.fromhex(content[0]), path, size))
+                    self._single.append((bytes.fromhex(content[0]), path, size))
                 elif content:
-                    more.append((path, size, "".join(content)))
+                    self._several.append((path, size, "".join(content) if size <= LARGE else ""))
                 else:
                     empty.append(Record(FILE, self.part.rows.prefix + path, 0, _EMPTY))
-        self._fill("INSERT INTO need VALUES(?, ?, ?)", single)
-        self._fill("INSERT OR REPLACE INTO more VALUES(?, ?, ?)", more)
         if empty:
             self.take(empty)
+        if len(self._single) + len(self._several) > NOTE_AT:
+            self._note_down()
 
-    def _trees(self, ids: Sequence[bytes]) -> dict[bytes, list[dict[str, Any]]]:
-        """The entries of folders; those that cannot be opened are left out."""
-        found = dict[bytes, list[dict[str, Any]]]()
+    def _note_down(self) -> None:
+        self._fill("INSERT INTO need VALUES(?, ?, ?)", self._single)
+        self._fill("INSERT OR REPLACE INTO more VALUES(?, ?, ?)", self._several)
+        self._single, self._several = [], []
+
+    def _trees(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[dict[str, Any]]]]:
+        """The entries of folders, one at a time; those that cannot be opened are left out."""
         for blob in sorted(self._blobs(ids), key=lambda one: (one.pack, one.offset)):
             try:
                 if blob.pack not in self._packs:
@@ -159,10 +168,10 @@ class Bulk:
                         del self._packs[next(iter(self._packs))]
                     self._packs[blob.pack] = self._get(_path(blob.pack))
                 raw = self._packs[blob.pack][blob.offset : blob.offset + blob.length]
-                found[blob.id] = json.loads(self.opener.blob(blob, raw))["nodes"] or []
+                nodes = json.loads(self.opener.blob(blob, raw))["nodes"] or []
             except (FileNotFoundError, DamagedError):
                 continue
-        return found
+            yield blob.id, nodes
 
     def _blobs(self, ids: Sequence[bytes]) -> list[Blob]:
         marks = ",".join("?" * len(ids))
@@ -174,20 +183,19 @@ class Bulk:
 
     def _small(self) -> None:
         """Files of one blob, by the packs that these are in: one is opened in another process while the next comes."""
-        rows = self.part.rows.table
-        wanted = f"LEFT JOIN {rows} r ON r.path=n.path WHERE (r.path IS NULL OR r.seen={WANTED})"
         with self.place.lock:
-            packs = self.place.bench.db.execute(
-                f"SELECT DISTINCT b.pack FROM need n JOIN blob b ON b.id=n.id {wanted} ORDER BY b.pack"
-            ).fetchall()
+            db = self.place.bench.db
+            db.execute(
+                "INSERT INTO todo SELECT b.id, b.pack, b.offset, b.length, b.size, n.path, r.sha256, r.size, r.mtime"
+                f" FROM need n JOIN blob b ON b.id=n.id LEFT JOIN {self.part.rows.table} r ON r.path=n.path"
+                f" WHERE r.path IS NULL OR r.seen={WANTED} ORDER BY b.pack, b.offset"
+            )
+            packs = db.execute("SELECT pack, min(rowid), max(rowid) FROM todo GROUP BY pack").fetchall()
         with Openers(self.opener, alone=len(packs) < FEW_PACKS) as openers:
             waiting = list[tuple[list[tuple[Any, ...]], Future[list[int]]]]()
-            for (pack,) in packs:
+            for pack, first, last in packs:
                 with self.place.lock:
-                    found = self.place.bench.db.execute(
-                        "SELECT b.id, b.pack, b.offset, b.length, b.size, n.path, r.sha256, r.size, r.mtime"
-                        f" FROM blob b JOIN need n ON n.id=b.id {wanted} AND b.pack=? ORDER BY b.offset", (pack,),
-                    ).fetchall()  # fmt: skip
+                    found = db.execute("SELECT * FROM todo WHERE rowid BETWEEN ? AND ?", (first, last)).fetchall()
                 try:
                     content = self._get(_path(pack))
                 except FileNotFoundError:
@@ -202,7 +210,7 @@ class Bulk:
     def _settle(self, found: Sequence[tuple[Any, ...]], opened: Future[list[int]]) -> None:
         """What became of the files of a pack: those that are as on record, and those that are to be compared."""
         good, others = list[Row](), list[Record]()
-        for row, size in zip(found, opened.result(), strict=True):
+        for row, size in zip(found, result_of(opened), strict=True):
             if size < 0:
                 continue
             if row[6] == row[0] and row[7] == size:

@@ -36,16 +36,28 @@ class Openers:
             self._pool.shutdown(cancel_futures=True)
 
     def sizes(self, pack: bytes, blobs: Sequence[Blob]) -> Future[list[int]]:
-        """The size of each blob's content, which has the SHA-256 that its id says; -1 where it cannot be opened. The
-        result raises VaultdError when the process dies."""
+        """The size of each blob's content, which has the SHA-256 that its id says; -1 where it cannot be opened. Ask
+        ``result_of`` for it."""
+        done: Future[list[int]] = Future()
         if self._pool is None:
-            done: Future[list[int]] = Future()
             done.set_result(sizes(self._opener, pack, blobs))
             return done
         try:
             return self._pool.submit(_sizes, pack, blobs)
         except BrokenProcessPool as error:
-            raise VaultdError(_("what was fetched cannot be opened"), _("a process of ours ended")) from error
+            done.set_exception(error)
+            return done
+
+
+def result_of(opened: Future[list[int]]) -> list[int]:
+    """Wait for it. Raises VaultdError when the process that opens has died."""
+    try:
+        return opened.result()
+    except BrokenProcessPool as error:
+        raise VaultdError(
+            _("what was fetched cannot be opened"), _("the process that does so has ended"),
+            _("is memory short? look for the out-of-memory killer: journalctl -k"),
+        ) from error  # fmt: skip
 
 
 def sizes(opener: Opener, pack: bytes, blobs: Sequence[Blob]) -> list[int]:
