@@ -11,6 +11,7 @@ import pytest
 
 from tests.kitting import COMMAND, said, vaultd
 from tests.site import Site, site_in, until
+from vaultd.kit import passing
 from vaultd.ledger import private
 
 
@@ -41,6 +42,11 @@ def test_where_one_target_is_away_the_keys_of_the_others_are_removed_again(tmp_p
         ) as process:
             until(lambda: set(keys.iterdir()) > before, "the first target has a key")
             process.kill()
+        mine = f"vaultd-kit-{process.pid}-*"
+        assert list(passing.MEMORY.glob(mine)), "it was cut off while it had secrets in memory"
+        with passing.in_memory() as folder:
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert not list(passing.MEMORY.glob(mine))
         made = kits(site)[-1]
         assert made["state"] == "unfinished"
         # restic may have been cut off with its lock on; who lifts that is a person. Then the same command goes on.

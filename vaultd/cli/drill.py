@@ -122,12 +122,12 @@ def _drill(
 def _needed(config: Config, asked: Request, opened: kit_ask.Opened | None, target: str | None) -> int:
     """How many bytes the vault may take: from the kit alone too, if that is what is practised."""
     from vaultd.drill import restoring
-    from vaultd.kit import access, making, opening
+    from vaultd.kit import access, opening, passing
 
     if opened is None:
         listed, _unread = asyncio.run(sources.list_all(_own(config, asked, target), None))
         return restoring.needed(listed, asked)
-    with making.in_memory() as folder:
+    with passing.in_memory() as folder:
         repositories = opening.repositories(access.temporary(opened.content, folder))
         listed, _unread = asyncio.run(sources.list_all(repositories, None))
     return restoring.needed({name: found for name, found in listed.items() if target in (None, name)}, asked)

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from vaultd.errors import VaultdError
 from vaultd.i18n import _
+from vaultd.kit import passing
+from vaultd.kit.passing import MEMORY
 from vaultd.names import display
 from vaultd.restore import workplace
 from vaultd.units import size
 
-MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of ours in it, mode 0700
+PREFIX = "vaultd-drill-"
 MARGIN = 64 * 1024 * 1024
 """Room beside the vault: state, ledger, restic's cache."""
 
@@ -41,7 +43,7 @@ def scratch(needed: int, wanted: Path | None) -> Iterator[Scratch]:
     """A private folder with room for ``needed`` bytes, below ``wanted``, else in memory, else where temporary files
     are. Removed at the end, whatever ends it. Raises VaultdError when there is not enough room."""
     above, in_memory = _choose(needed, wanted)
-    folder = Path(tempfile.mkdtemp(prefix="vaultd-drill-", dir=above))
+    folder = passing.new(PREFIX, above)
     try:
         yield Scratch(folder, in_memory)
     finally:

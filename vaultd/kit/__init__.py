@@ -8,6 +8,7 @@
 ``words``     what a sheet says, in English and Chinese; ``sheet`` draws it, ``paper`` finds the fonts
 ``making``    a kit of this host: keys, files at the targets, sheets
 ``opening``   the state of a lost host on a new one, and a configuration that works
+``passing``   private folders in memory, for as long as they are needed
 ``register``  which kits this host has made
 ``ending``    taking a kit's restic keys and files away
 ``migrate``   a new repository, when a kit has leaked

@@ -6,13 +6,10 @@ In the register first, so that a crash leaves nothing unknown: an unfinished kit
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,6 +21,7 @@ from vaultd.i18n import _
 from vaultd.kit import access, ending, place, register, seal, shares, sheet
 from vaultd.kit.content import Content, KitLedger, KitTarget, KitVault
 from vaultd.kit.paper import Paper
+from vaultd.kit.passing import in_memory
 from vaultd.kit.register import Known
 from vaultd.kit.seal import Sealed
 from vaultd.ledger import epochs, private
@@ -32,8 +30,6 @@ from vaultd.restic import commands
 from vaultd.store import Store
 
 log = logging.getLogger(__name__)
-
-_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of ours in it, mode 0700
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +57,6 @@ class Made:
     sheets: list[Path]
     missing: dict[str, VaultdError]
     identities: dict[str, str]
-
-
-@contextlib.contextmanager
-def in_memory() -> Iterator[Path]:
-    """A private folder for secrets that programs must read from a file: in memory where that can be had."""
-    above = _MEMORY if os.path.ismount(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="vaultd-kit-", dir=above))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def authorized_keys_line(public: str) -> str:
