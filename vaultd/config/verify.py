@@ -19,8 +19,11 @@ Minutes = tuple[int, int]
 
 
 def _window(value: Any) -> Minutes | None:
-    if value == ALWAYS:
+    if value is None or value == ALWAYS:
         return None
+    if isinstance(value, tuple):  # read already: TOML has none
+        begin, end = value
+        return int(begin), int(end)
     found = _WINDOW.fullmatch(value) if isinstance(value, str) else None
     if found is None or found[1] + found[2] == found[3] + found[4]:
         refuse(_("two times of day, such as {example}, or {always}").format(
