@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,22 @@ def verified(site: VerifySite) -> int:
         return len(list(store.verified_since(store.target_id("offsite"), store.vault_id("records"), 0)))
 
 
+def slowed(site: VerifySite) -> Callable[[], None]:
+    """Have restic fetch 4 MB a second, as over a line: what is verified is noted every two seconds. Call what this
+    returns to have it at full speed again."""
+    wrapper = site.folder / "restic-by-line"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("restic")} --limit-download 4000 "$@"\n')
+    wrapper.chmod(0o755)
+    site.host["restic"] = str(wrapper)
+    site.write()
+
+    def again() -> None:
+        del site.host["restic"]
+        site.write()
+
+    return again
+
+
 def begin(site: VerifySite, *args: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "vaultd", "--config", str(site.file), "--json", "verify", *args]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -52,6 +68,7 @@ def begin(site: VerifySite, *args: str) -> subprocess.Popen[bytes]:
 def test_a_run_that_is_broken_off_is_gone_on_with(site: VerifySite, how: str) -> None:
     protected(site, 24, 1_500_000)
     server = site.servers["offsite"]
+    at_full_speed = slowed(site)
     process = begin(site)
     try:
         # Between two looks it may come to its end; the server hangs as soon as something is on record.
@@ -67,6 +84,7 @@ def test_a_run_that_is_broken_off_is_gone_on_with(site: VerifySite, how: str) ->
         server.thaw()
     if how == "drop":
         server.start()
+    at_full_speed()
     before = verified(site)
     assert 0 < before < 24, "it was over before it could be interrupted"
     expected = {"SIGINT": 130, "SIGTERM": 143, "SIGKILL": -9, "drop": 5}[how]

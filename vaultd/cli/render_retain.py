@@ -50,7 +50,8 @@ def render_plan(place: Place, plan: Plan) -> str:
             lines.append(_("and {count} more, see --json").format(count=number(len(going) - MOST_ROWS)))
     if plan.withdrawn:
         ids = ", ".join(one[:8] for one in plan.withdrawn[:MOST_ROWS])
-        lines.append(f"{_(REASONS['withdrawn'])}: {ids}")
+        why = REASONS["withdrawn"]  # apart: whoever collects texts would take the key for one
+        lines.append(f"{_(why)}: {ids}")
     counts = Counter((one.snapshot.kind.value, one.why.value) for one in staying)
     for (kind, why), count in sorted(counts.items()):
         text = ngettext("  stays: {count} {kind}, {why}", "  stay: {count} {kind}, {why}", count)
