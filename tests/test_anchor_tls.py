@@ -22,6 +22,10 @@ from vaultd.demo.sshd import LOOPBACK
 KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9"]
 
 
+USAGE = "keyUsage=critical,keyCertSign,cRLSign"
+"""Python 3.13 asks for it, as RFC 5280 does."""
+
+
 @dataclass(frozen=True)
 class Certificates:
     """A certificate authority of its own, and what it certifies."""
@@ -37,7 +41,7 @@ class Certificates:
     @property
     def root(self) -> Path:
         file = self.folder / "root.pem"
-        return file if file.exists() else self.make("root", "-subj", "/CN=hospital")
+        return file if file.exists() else self.make("root", "-subj", "/CN=hospital", "-addext", USAGE)
 
     def server(self, names: str) -> ssl.SSLContext:
         """What a server of these names shows."""
