@@ -16,19 +16,14 @@ import pytest
 
 from tests.faulting import fill
 from tests.site import until
-from tests.verifying import VerifySite, damaged, overwrite
+from tests.verifying import VerifySite, damaged, overwrite, verify_site
 from vaultd.ledger.verify import verify as verify_ledger
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[VerifySite]:
-    made = VerifySite(tmp_path)
-    try:
-        made.add_target()
-        made.add_vault()
+    with verify_site(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def protected(site: VerifySite, files: int = 6, size: int = 700) -> Path:

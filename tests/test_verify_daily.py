@@ -13,7 +13,7 @@ import pytest
 
 from tests.faulting import fill
 from tests.site import until
-from tests.verifying import VerifySite
+from tests.verifying import VerifySite, verify_site
 from vaultd.config import Config
 from vaultd.daemon.verifying import Daily, opens_in
 from vaultd.store import Store
@@ -22,13 +22,8 @@ from vaultd.verify import coverage, portion
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[VerifySite]:
-    made = VerifySite(tmp_path)
-    try:
-        made.add_target()
-        made.add_vault()
+    with verify_site(tmp_path) as made:
         yield made
-    finally:
-        made.close()
 
 
 def scheduled(site: VerifySite, period: str, more: str = "") -> Path:

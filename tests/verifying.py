@@ -96,3 +96,15 @@ def overwrite(file: Path, offset: int, change: bytes | None) -> None:
         byte = stream.read(1)
         stream.seek(offset)
         stream.write(bytes([byte[0] ^ change[0]]))
+
+
+@contextlib.contextmanager
+def verify_site(folder: Path) -> Iterator[VerifySite]:
+    """A site with a target and an empty vault; taken down whatever happens."""
+    made = VerifySite(folder)
+    try:
+        made.add_target()
+        made.add_vault()
+        yield made
+    finally:
+        made.close()
