@@ -9,9 +9,9 @@ import logging
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.watching import Children
 from vaultd.hashing import IN_THREAD_BYTES, Hashed, Hasher, hash_files
 from vaultd.priority import HASHING, RESTIC
 
@@ -53,17 +53,18 @@ def test_nothing_is_left_when_hashing_is_cancelled(tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as stream:
         stream.truncate(1 << 40)
+    children = Children()
 
     async def go() -> None:
         task = asyncio.create_task(hash_files([os.fsencode(large)], 1 << 40))
-        while not psutil.Process().children():  # noqa: ASYNC110  # only to be looked at
+        while not children():  # noqa: ASYNC110  # only to be looked at
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(go())
-    assert not psutil.Process().children()
+    assert not children()
 
 
 def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
@@ -71,6 +72,7 @@ def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as stream:
         stream.truncate(64 << 30)
+    children = Children()
 
     async def nice() -> int:
         hashing = asyncio.create_task(hash_files([os.fsencode(path)], 64 << 30))
@@ -78,7 +80,7 @@ def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
             while True:
                 await asyncio.sleep(0.01)
                 assert not hashing.done()
-                for child in psutil.Process().children():
+                for child in children():
                     if (found := child.nice()) and "vaultd.hashing" in child.cmdline():
                         return found
         finally:
@@ -108,6 +110,7 @@ def test_a_second_look_tells_what_did_not_stay_as_it_was(tmp_path: Path, total: 
     for name in names:
         if name != "never":
             (tmp_path / name).write_bytes(b"content")
+    children = Children()
 
     async def go() -> tuple[list[Hashed], list[int] | None, list[int] | None]:
         async with Hasher([os.fsencode(tmp_path / name) for name in names], total) as hasher:
@@ -120,16 +123,17 @@ def test_a_second_look_tells_what_did_not_stay_as_it_was(tmp_path: Path, total: 
     assert [one.error for one in found] == [errno.ENOENT if name == "never" else 0 for name in names]
     assert before is not None and [names[number] for number in before] == ["never"]
     assert moved is not None and {names[number] for number in moved} == set(names) - {"still", "still too"}
-    assert not psutil.Process().children()
+    assert not children()
 
 
 def test_nothing_is_known_when_the_process_has_died(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
+    children = Children()
 
     async def go() -> list[int] | None:
         async with Hasher([os.fsencode(tmp_path / "file")], IN_THREAD_BYTES + 1) as hasher:
             await hasher.hashes()
-            (child,) = psutil.Process().children()
+            (child,) = children()
             child.kill()
             while child.is_running():  # noqa: ASYNC110  # only to be looked at
                 await asyncio.sleep(0.01)

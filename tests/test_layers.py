@@ -20,7 +20,7 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     # L2: policy.
     {"places", "targets", "anchor"},

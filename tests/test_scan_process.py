@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.watching import wait_for
+from tests.watching import Children, wait_for
 from vaultd.errors import VaultdError
 from vaultd.model import Stat
 from vaultd.store import Store, catalog
@@ -112,10 +112,12 @@ def test_a_damaged_database_is_an_error_and_not_a_result(root: Path, database: P
 
 
 def test_a_killed_scan_is_an_error_and_not_a_result(root: Path, database: Path) -> None:
+    children = Children()
+
     async def killed() -> None:
         task = asyncio.create_task(scan_in_process(database, 1, (1,), os.fsencode(root)))
-        await asyncio.to_thread(wait_for, lambda: bool(psutil.Process().children()), "the scan's process")
-        psutil.Process().children()[0].kill()
+        await asyncio.to_thread(wait_for, lambda: bool(children()), "the scan's process")
+        children()[0].kill()
         await task
 
     with pytest.raises(VaultdError, match="scan failed"):
@@ -124,13 +126,14 @@ def test_a_killed_scan_is_an_error_and_not_a_result(root: Path, database: Path) 
 
 def test_cancelling_ends_every_process(root: Path, database: Path) -> None:
     seen: list[psutil.Process] = []
+    children = Children()
 
     async def cancelled() -> None:
         store = Store(database)
         with store.database.write():  # the scan's first write must wait: it cannot be over before it is cancelled
             task = asyncio.create_task(scan_in_process(database, 1, (1,), os.fsencode(root)))
             while len(seen) < 3:
-                seen[:] = psutil.Process().children(recursive=True)
+                seen[:] = children()
                 await asyncio.sleep(0.01)
                 assert not task.done()
             task.cancel()

@@ -11,11 +11,25 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 from vaultd.watch.canary import Canary
 from vaultd.watch.hints import Hint, HintKind
 from vaultd.watch.observer import Fault, Watcher
 
 DEADLINE = 30.0
+
+
+class Children:
+    """The processes that this one has begun since: a test before may have left one that stays (multiprocessing's
+    resource tracker does)."""
+
+    def __init__(self) -> None:
+        self._before = set(psutil.Process().children(recursive=True))
+
+    def __call__(self) -> list[psutil.Process]:
+        """They and their own, those begun first first."""
+        return [one for one in psutil.Process().children(recursive=True) if one not in self._before]
 
 
 def wait_for(condition: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
