@@ -51,7 +51,8 @@ class Bay:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What SMART says: ``passed`` None when the disk does not say. ``time``: nanoseconds since 1970, when it was asked."""
+    """What SMART says; ``passed`` is None when the disk does not say. ``time``: when it was asked, nanoseconds since
+    1970."""
 
     passed: bool | None
     time: int
