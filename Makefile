@@ -28,7 +28,7 @@ lint: setup ## style and types
 # pytest calls a run in which every test was skipped a success; here at least one must have passed.
 test: lint ## style, types and all tests but the long ones (ARGS="-k name" chooses)
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
-	$(run) python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS) | tee "$$log"; \
+	$(run) python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) | tee "$$log"; \
 	tail -n 1 "$$log" | grep -Eq '[1-9][0-9]* passed' || { echo "vaultd test: failed: no test ran" >&2; exit 1; }
 
 bench: setup ## measure, and print the figures

@@ -33,8 +33,8 @@ from vaultd.protect.worker import Worker
 
 log = logging.getLogger(__name__)
 
-OVERDUE_SECONDS = 15.0
-TRIM_TICKS = 4
+OVERDUE_SECONDS = 5.0
+TRIM_TICKS = 12
 LEDGER_SECONDS = 1.0
 
 

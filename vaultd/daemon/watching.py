@@ -31,7 +31,10 @@ log = logging.getLogger(__name__)
 
 CANARY_SECONDS = 30.0
 CANARY_TIMEOUT = 10.0
-ROOT_SECONDS = 15.0
+ROOT_SECONDS = 5.0
+"""How soon a vault that is gone, or there again, is seen: a look at its folder and the mounts, next to nothing."""
+AGAIN_SECONDS = 15.0
+"""After a failure that is not of the folder: the next try scans it all."""
 POLL_SECONDS = 30.0
 
 
@@ -83,14 +86,15 @@ class VaultWatch:
                         await self._watch()
                 except VaultdError as error:  # the folder may come back; what is wrong with it has an alert already
                     log.warning("vault %s: %s", self.vault.name, error)
-                    if isinstance(error, RootError):  # from wherever it comes: the alert says what is there now
+                    gone = isinstance(error, RootError)
+                    if gone:  # from wherever it comes: the alert says what is there now
                         await asyncio.to_thread(root_lost, self.context.store, self.vault)
                     else:
                         detail = {"error": error.why or error.what}
                         self.context.store.alerts.raise_("watch-dead", vault=self.vault.name, detail=detail)
                     self.ask_for_scan()
                     await self._stop_watcher()
-                    await asyncio.sleep(ROOT_SECONDS)
+                    await asyncio.sleep(ROOT_SECONDS if gone else AGAIN_SECONDS)
         finally:
             await self._stop_watcher()
 
