@@ -145,10 +145,11 @@ def test_stopping_signs_everything(site: FaultSite) -> None:
     assert (site.state / "ledger/checkpoints" / str(size)).exists()
 
 
-FAULTS = ["missing", "key-missing", "key-mode", "key-other", "other-host", "damaged", "older", "newer", "busy"]
+FAULTS = ["missing", "key-missing", "damaged", "older", "busy"]
+ALSO = [pytest.param(fault, marks=pytest.mark.soak) for fault in ("key-mode", "key-other", "other-host", "newer")]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *ALSO])
 def test_without_its_ledger_protection_goes_on_and_is_recorded_later(
     site: FaultSite, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

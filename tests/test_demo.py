@@ -182,7 +182,7 @@ def test_a_kept_demo_whose_port_is_taken_says_so(kept: tuple[Layout, dict[str, A
         (signal.SIGTERM, "A place off-site"),
         (signal.SIGINT, "an OpenSSH server"),
         (signal.SIGTERM, "Protected, all the time"),
-        (signal.SIGINT, "Changes, and how long"),
+        pytest.param(signal.SIGINT, "Changes, and how long", marks=pytest.mark.soak),
         (signal.SIGHUP, "a new file"),
         (signal.SIGTERM, "its daemon is killed"),
     ],

@@ -153,7 +153,10 @@ def test_the_daemon_makes_dumps_as_scheduled_and_tries_a_failed_one_again(tmp_pa
         site.assert_no_process_left()
 
 
-@pytest.mark.parametrize("then", ["sleep 600", "cat /dev/urandom"], ids=["silent", "printing"])
+@pytest.mark.parametrize(
+    "then",
+    [pytest.param("sleep 600", marks=pytest.mark.soak, id="silent"), pytest.param("cat /dev/urandom", id="printing")],
+)
 def test_a_dump_whose_line_breaks_is_no_failure_of_the_dump(tmp_path: Path, then: str):
     with bare_site(tmp_path) as (site, vault):
         write(vault / "file", "file")

@@ -184,7 +184,7 @@ def test_a_change_of_metadata_alone_is_found_by_the_scan_too(tmp_path: Path):
         site.assert_hashes_true()
 
 
-@pytest.mark.parametrize("files", [2000, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("files", [1000, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_metadata_of_thousands_of_files_changes_cheaply(tmp_path: Path, files: int):
     """chmod of the vault's root and of all files, rename of their folder: at most two snapshots each, no content sent
     again. A folder replaced by a file, and back."""

@@ -152,7 +152,7 @@ def test_a_dry_run_changes_nothing_and_a_full_folder_is_refused(lost: Lost) -> N
     assert compare(lost.stored.root, lost.folder / "full") == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupted_command_tells_what_is_there_and_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     stored = Stored(tmp_path / "s")
     for part in range(5):

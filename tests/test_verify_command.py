@@ -59,7 +59,7 @@ def begin(site: VerifySite, *args: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL", "drop"])
+@pytest.mark.parametrize("how", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.soak), "SIGKILL", "drop"])
 def test_a_run_that_is_broken_off_is_gone_on_with(site: VerifySite, how: str) -> None:
     protected(site, 24, 1_500_000)
     server = site.servers["offsite"]
