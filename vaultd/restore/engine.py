@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 
 from vaultd.errors import TargetFullError, TargetReadOnlyError, UnreachableError
 from vaultd.model import SnapshotKind, StoredSnapshot
-from vaultd.names import display
+from vaultd.names import display, join
 from vaultd.restic import messages, process
 from vaultd.restic.commands.common import literal
 from vaultd.restic.exit import error_of
@@ -80,12 +80,14 @@ class Engine:
         *,
         paths: Sequence[bytes] = (),
         without: bytes = b"",
+        vault: bytes = b"",
         again: bool = False,
         what: str,
     ) -> Ran:
         """Restore what is below ``folder`` of a snapshot. Raises mapped errors; problems of single paths are returned.
 
         ``paths`` relative to ``folder``: only these and what is below. ``without``: nothing of this folder's content.
+        ``vault``: the name in ``to`` that the vault's own folder gets, where that comes with its content.
         ``again``: there may be remains of another run (``workplace.clear_for_another_run`` has been there): what is in
         place is read and compared, and the whole is read once more at the end.
         """
@@ -96,14 +98,14 @@ class Engine:
         args += [b"--target=" + to, b"--", snapshot.id.encode("ascii") + (b":" + folder if folder != b"/" else b"")]
         try:
             return await self._run(
-                [f"--retry-lock={RETRY_LOCK}", *args] if self.lock else ["--no-lock", *args], to, what
+                [f"--retry-lock={RETRY_LOCK}", *args] if self.lock else ["--no-lock", *args], join(to, vault), what
             )
         except (TargetReadOnlyError, TargetFullError) as error:
             if not self.lock:
                 raise
             # A lock is a file in the repository: where nothing can be written, nobody can take away what we read.
             log.info("restoring without a lock: %s", error)
-            return await self._run(["--no-lock", *args], to, what)
+            return await self._run(["--no-lock", *args], join(to, vault), what)
 
     async def _run(self, args: Sequence[str | bytes], to: bytes, what: str) -> Ran:
         ran, said = Ran(), _Said()
