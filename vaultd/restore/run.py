@@ -116,6 +116,7 @@ class Restore:
             if not self.result.owners:
                 self.result.other_owners = await self._other_owners()
             work = self._begin()
+            self._together.begin()
             while work.step < len(self.plan.snapshots):
                 if not work.step or not await self._many(work):
                     await self._one(work, work.step)
@@ -129,6 +130,7 @@ class Restore:
                 _("mend this and run the same command again: it goes on where it stopped"),
             ) from error  # fmt: skip
         finally:
+            await self._together.end()
             self.result.problems = list(self._problems.values())
             self.result.seconds = time.monotonic() - begun
         return self.result

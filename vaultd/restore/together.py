@@ -99,33 +99,58 @@ def put_in_place(work: Workplace, found: Prepared, to: bytes) -> list[Problem]:
 
 @dataclass(slots=True)
 class Together:
-    """For one restore. ``unfit``: the places of snapshots that restic has to restore."""
+    """For one restore; ``begin`` before the first snapshot is restored, and ``end`` it. ``unfit``: the places of
+    snapshots that restic has to restore."""
 
     repository: Repository
     plan: Plan
     to: bytes
     on_step: Callable[[Ran], None]
     unfit: set[int] = field(default_factory=set)
-    _key: MasterKey | None = None
+    _key: asyncio.Task[MasterKey] | None = None
 
     def __post_init__(self) -> None:
         for place, one in enumerate(self.plan.snapshots):
             if one.bytes > MOST_BYTES or one.files > MOST_ENTRIES:
                 self.unfit.add(place)
 
+    def begin(self) -> None:
+        """Ask for the repository's key beside the first restore."""
+        if self._end(1) - 1 >= LEAST:
+            self._key = asyncio.create_task(master_key(self.repository))
+
+    async def end(self) -> None:
+        """Leave nothing running."""
+        if self._key is not None:
+            self._key.cancel()
+            await asyncio.gather(self._key, return_exceptions=True)
+
+    def _end(self, first: int) -> int:
+        """The place of the next snapshot that cannot be read together with the others."""
+        if self.plan.paths or self._fetching() is None:
+            return first
+        return min((place for place in self.unfit if place >= first), default=len(self.plan.snapshots))
+
+    def _fetching(self) -> Fetching | None:
+        return self.repository.files or in_folder(self.repository.url)
+
     async def prepare(self, work: Workplace, first: int) -> Prepared | None:
         """Stage as many snapshots as can be, from this place of the plan on; None: restic has to restore it.
 
         Raises UnreachableError when the line breaks, OSError where it cannot be written.
         """
-        end = min((place for place in self.unfit if place >= first), default=len(self.plan.snapshots))
-        fetching = self.repository.files or in_folder(self.repository.url)
-        if self.plan.paths or fetching is None or end - first < LEAST:
+        fetching, end = self._fetching(), self._end(first)
+        if fetching is None or end - first < LEAST:
             return None
         try:
             if self._key is None:
-                self._key = await master_key(self.repository)
-            return await self._in_thread(fetching, Opener(self._key), work, first, end)
+                self._key = asyncio.create_task(master_key(self.repository))
+            try:
+                opener = Opener(await asyncio.shield(self._key))
+            except VaultdError:
+                self._key = None  # another try may have more luck
+                raise
+            return await self._in_thread(fetching, opener, work, first, end)
         except UnreachableError:
             raise
         except VaultdError as error:
