@@ -22,6 +22,7 @@ LAYERS = (
     {"config"},
     {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
+    {"fetch"},  # a repository's own files, from a target
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},

@@ -7,9 +7,18 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.restoring import Stored, at, nanoseconds, write
+from vaultd.restore import together
 from vaultd.restore.compare import compare, describe, differences
 from vaultd.restore.result import Outcome
+
+
+@pytest.fixture(autouse=True, params=[1, 1000], ids=["together", "one by one"])
+def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways bring the same."""
+    monkeypatch.setattr(together, "LEAST", request.param)
 
 
 def test_express_files_come_over_the_full_snapshot_and_are_listed(tmp_path: Path) -> None:

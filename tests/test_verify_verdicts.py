@@ -18,8 +18,8 @@ from tests.verifying import overwrite
 from vaultd import manifest
 from vaultd.ledger.events import Body, FileVersion, SnapshotMade
 from vaultd.restic.commands.common import collect_json
+from vaultd.restic.fetch import Local
 from vaultd.verify import bulk, plan
-from vaultd.verify.fetch import Local
 from vaultd.verify.result import Asked, Difference, Kind, Result, Verdict
 from vaultd.verify.run import Verification
 

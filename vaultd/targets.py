@@ -13,7 +13,7 @@ import posixpath
 import socket
 from pathlib import Path
 
-from vaultd import sftp, ssh
+from vaultd import fetch, sftp, ssh
 from vaultd.config import Config, TargetConfig
 from vaultd.files import make_private_directory
 from vaultd.restic import commands
@@ -42,6 +42,7 @@ def repository(config: Config, target: TargetConfig) -> Repository:
         files.options_for_restic,
         limit_upload=target.limit_upload,
         temp=temporary,
+        files=fetch.of_target(config, target),
     )
 
 

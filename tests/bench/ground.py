@@ -19,6 +19,7 @@ import psutil
 from tests.site import Site
 from vaultd.errors import VaultdError
 from vaultd.ledger import create
+from vaultd.priority import give_way
 from vaultd.protect import statecopy
 from vaultd.protect.recorded import STATE_VAULT
 from vaultd.restic import commands
@@ -233,14 +234,16 @@ class Ground:
         return self._restic("backup", str(self.vault))
 
     def restore_plain(self, snapshot: str, to: Path) -> float:
-        """restic's own restore of a snapshot in our repository; seconds."""
-        return self._restic("restore", f"{snapshot}:{self.vault}", "--target", str(to), repository="repo")
+        """restic's own restore of a snapshot in our repository, giving way to others as ours does; seconds."""
+        return self._restic("restore", f"{snapshot}:{self.vault}", "--target", str(to), repository="repo", nice=True)
 
     def warm_plain(self, snapshot: str) -> None:
         """Let plain restic's cache hold what ours has from making the snapshots: index and folders."""
         self._restic("ls", snapshot, repository="repo")
 
-    def _restic(self, *args: str, prefix: tuple[str, ...] | None = None, repository: str = "plain") -> float:
+    def _restic(
+        self, *args: str, prefix: tuple[str, ...] | None = None, repository: str = "plain", nice: bool = False
+    ) -> float:
         found = self.site.repository(TARGET)
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "RESTIC_CACHE_DIR": str(self.plain_cache),
@@ -254,6 +257,8 @@ class Ground:
                 [*where, "restic", *found.options, *args], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+            if nice:  # where others work, that makes more of a difference than anything
+                give_way(self._plain.pid)
             _pid, status, used = os.wait4(self._plain.pid, 0)
             code = self._plain.returncode = os.waitstatus_to_exitcode(status)
         self.plain_cpu = used.ru_utime + used.ru_stime

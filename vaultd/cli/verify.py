@@ -18,8 +18,8 @@ from vaultd.errors import EXIT_DIFFERENCE, EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL,
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
+    from vaultd.restic.fetch import Fetching
     from vaultd.restic.process import Repository
-    from vaultd.verify.fetch import Fetching
     from vaultd.verify.kept import Kept
     from vaultd.verify.result import Asked, Result
 
@@ -147,7 +147,7 @@ def _places(
     cli: Cli, vaults: Sequence[str], direct: sources.Direct, target: str | None, folder: Path | None
 ) -> Iterator[_Place]:
     if direct.repository is None:
-        from vaultd.verify import fetch
+        from vaultd import fetch
 
         config = cli.config()
         ledger = folder or config.ledger_folder

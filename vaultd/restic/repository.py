@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
 from vaultd.restic import proc
+from vaultd.restic.fetch import Fetching
 
 Started = Callable[[int, int], None]
 """Called with process number and start time (clock ticks since boot) before restic runs. Must have recorded them when
@@ -25,7 +26,7 @@ class Repository:
 
     ``url`` is restic's repository string; ``cache`` a folder of ours (also restic's HOME); ``options`` more global
     arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` and ``limit_download`` KiB/s;
-    ``temp`` its TMPDIR.
+    ``temp`` its TMPDIR; ``files``: its own files without restic, where that way is known (``blobs``, ``contents``).
     """
 
     url: str
@@ -37,6 +38,7 @@ class Repository:
     limit_upload: int | None = None
     limit_download: int | None = None
     temp: Path | None = None
+    files: Fetching | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

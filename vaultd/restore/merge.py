@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,12 +90,13 @@ def decide(stage: bytes, to: bytes, suffix: str, *, root_mtime: int | None, hide
         there = set(os.listdir(join(to, folder)))
         if not folder:
             there.discard(hide)
+        older = sorted(there - set(staged))  # without the names that this merge makes
         for name in staged:
             path = join(folder, name) if folder else name
             if _decide_one(merge, stage, to, path, suffix, there):
                 folders.append(path)
         if root_mtime is not None and _changed_since(stage, to, folder, root_mtime):
-            merge.reappeared += [join(folder, name) if folder else name for name in sorted(there - set(staged))]
+            merge.reappeared += [join(folder, name) if folder else name for name in older]
         merge.folders[folder] = metadata.read(join(stage, folder))
     return merge
 
@@ -115,7 +116,7 @@ def _decide_one(merge: Merge, stage: bytes, to: bytes, path: bytes, suffix: str,
         return False
     old = os.lstat(join(to, path))
     if stat.S_ISDIR(old.st_mode) != folder:
-        beside = _free_name(name, suffix, there)
+        beside = free_name(name, suffix, there)
         there.add(beside)
         other = join(os.path.dirname(path), beside) if b"/" in path else beside
         merge.actions.append(Action(BESIDE, path, other, _count(join(stage, path))))
@@ -134,7 +135,8 @@ def _count(path: bytes) -> int:
     )
 
 
-def _free_name(name: bytes, suffix: str, there: set[bytes]) -> bytes:
+def free_name(name: bytes, suffix: str, there: Container[bytes]) -> bytes:
+    """A name for what cannot have its own: one that is not in the folder. ``suffix`` tells whose it is."""
     for number in range(1, 10_000):
         tail = f".vaultd-{suffix}".encode() if number == 1 else f".vaultd-{suffix}-{number}".encode()
         found = name[: 255 - len(tail)] + tail

@@ -63,20 +63,39 @@ def write(path: bytes, metadata: Metadata) -> list[str]:
     the mode, so it follows the mode; the time is last. Only root can give files away: as another user, an owner that
     cannot be set is no fault, as with restic.
     """
-    problems: list[str] = []
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        try:
-            os.fchown(handle, metadata.uid, metadata.gid)
-        except PermissionError as error:
-            if os.geteuid() == 0:
-                problems.append(str(error))
-        _try(problems, lambda: os.fchmod(handle, metadata.mode))
-        problems += _write_xattrs(handle, metadata)
-        # The access time is not restored: like restic, it gets the value of mtime.
-        _try(problems, lambda: os.utime(handle, ns=(metadata.mtime, metadata.mtime)))
+        return give(handle, metadata)
     finally:
         os.close(handle)
+
+
+def give(handle: int, metadata: Metadata) -> list[str]:
+    """The same for an open file or folder."""
+    problems: list[str] = []
+    try:
+        os.fchown(handle, metadata.uid, metadata.gid)
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            problems.append(str(error))
+    _try(problems, lambda: os.fchmod(handle, metadata.mode))
+    problems += _write_xattrs(handle, metadata)
+    # The access time is not restored: like restic, it gets the value of mtime.
+    _try(problems, lambda: os.utime(handle, ns=(metadata.mtime, metadata.mtime)))
+    return problems
+
+
+def give_link(path: bytes, metadata: Metadata) -> list[str]:
+    """The same for a symbolic link, which has no mode of its own."""
+    problems: list[str] = []
+    try:
+        os.lchown(path, metadata.uid, metadata.gid)
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            problems.append(str(error))
+    for name, value in metadata.xattrs:
+        _try(problems, lambda name=name, value=value: os.setxattr(path, name, value, follow_symlinks=False))
+    _try(problems, lambda: os.utime(path, ns=(metadata.mtime, metadata.mtime), follow_symlinks=False))
     return problems
 
 

@@ -8,15 +8,14 @@ has content) goes through a stage inside that folder and is merged by renames: r
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from vaultd import files
 from vaultd.errors import UnreachableError, VaultdError
@@ -27,12 +26,12 @@ from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.restore import metadata, workplace
 from vaultd.restore.engine import Engine, Problem, Ran, source_of
-from vaultd.restore.lane import Lane, worth_it
 from vaultd.restore.merge import Merge, carry_out, decide
 from vaultd.restore.plan import Plan
 from vaultd.restore.progress import Meter
 from vaultd.restore.result import Outcome, Result
-from vaultd.units import SECOND, size
+from vaultd.restore.together import Together, prepared, put_in_place, suffix_of
+from vaultd.units import size
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ DELAYS = (1.0, 3.0, 10.0, 20.0, 30.0)
 """Seconds before each further try after a broken line; a try that brought something begins the row again."""
 
 PROGRESS_ENOUGH = 1024 * 1024
+
+T = TypeVar("T")
 
 
 class Restore:
@@ -73,7 +74,7 @@ class Restore:
         self.result = Result(plan, self.to, owners=os.geteuid() == 0)
         self._what = _("restore of vault {vault}").format(vault=plan.request.vault)
         self._problems: dict[str, Problem] = {}
-        self._lane: Lane | None = None
+        self._together = Together(repository, plan, bytes(self.to), self._step)
 
     def check(self) -> None:
         """Look at the folder without changing anything: what it holds, and the room. Raises VaultdError."""
@@ -96,7 +97,7 @@ class Restore:
             above = above.parent
         found = os.statvfs(above)
         self.result.free = found.f_bavail * found.f_frsize
-        there = _allocated(bytes(self.to)) if begun is not None else 0
+        there = workplace.allocated(bytes(self.to)) if begun is not None else 0
         if self.check_space and self.plan.bytes_total > self.result.free + there:
             raise VaultdError(
                 self._what,
@@ -115,13 +116,10 @@ class Restore:
             if not self.result.owners:
                 self.result.other_owners = await self._other_owners()
             work = self._begin()
-            async with contextlib.AsyncExitStack() as stack:
-                for place in range(work.step, len(self.plan.snapshots)):
-                    if place and self._lane is None and worth_it(self.plan):  # not while the first one needs the line
-                        lane = Lane(self.engine, self.plan.over, work.path / "ahead")
-                        self._lane = await stack.enter_async_context(lane)
-                        work.quick = True  # six times a second and more the disk would be waited for
-                    await self._one(work, place)
+            self._together.begin()
+            while work.step < len(self.plan.snapshots):
+                if not work.step or not await self._many(work):
+                    await self._one(work, work.step)
             self._finish(work)
         except asyncio.CancelledError:
             self.result.outcome = Outcome.INTERRUPTED
@@ -132,6 +130,7 @@ class Restore:
                 _("mend this and run the same command again: it goes on where it stopped"),
             ) from error  # fmt: skip
         finally:
+            await self._together.end()
             self.result.problems = list(self._problems.values())
             self.result.seconds = time.monotonic() - begun
         return self.result
@@ -160,6 +159,8 @@ class Restore:
         for place in range(len(self.plan.snapshots)):
             if work.merge_file(place).exists():
                 self.result.merges[place] = Merge.from_json(json.loads(work.merge_file(place).read_bytes()))
+        for one in prepared(work):
+            self.result.merges |= one.reports
         return work
 
     async def _one(self, work: workplace.Workplace, place: int) -> None:
@@ -170,8 +171,27 @@ class Restore:
             await self._direct(work, snapshot)
         else:
             await self._staged(work, snapshot, place)
+        self._advance(work)
+
+    async def _many(self, work: workplace.Workplace) -> bool:
+        """Put the express snapshots that come next in place together; False where that cannot be."""
+        if work.tried or work.staged:
+            return False
+        found = next((one for one in prepared(work) if one.first == work.step), None)
+        if found is None:
+            self.meter.begin(self.plan.snapshots[-1])
+            found = await self._until_done(lambda: self._together.prepare(work, work.step))
+        if found is None:
+            return False
+        self.result.merges |= found.reports
+        for problem in await asyncio.to_thread(put_in_place, work, found, bytes(self.to)):
+            self._problems[problem.path] = problem
+        self._advance(work, found.count)
+        return True
+
+    def _advance(self, work: workplace.Workplace, count: int = 1) -> None:
         work.problems = [{"path": one.path, "message": one.message} for one in self._problems.values()]
-        work.advance()
+        work.advance(count)
         self.result.done = work.step
 
     async def _direct(self, work: workplace.Workplace, snapshot: StoredSnapshot) -> None:
@@ -192,16 +212,9 @@ class Restore:
         content = join(stage, source.name) if source.name else stage
         if not work.staged:
             if not work.tried and work.stage.exists():  # what the snapshot before has left there
-                if self._lane is not None:
-                    self._lane.discard(work.stage)
-                else:
-                    workplace.remove(work.stage)
-            copied = None if self._lane is None or work.tried else await self._lane.take(snapshot, work.stage)
-            if copied is not None:
-                self._step(copied)
-            else:
-                paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
-                await self._restore(work, snapshot, source.above, stage, paths)
+                workplace.remove(work.stage)
+            paths = [join(source.name, path) if source.name else path for path in self.plan.paths]
+            await self._restore(work, snapshot, source.above, stage, paths, source.name)
             work.staged = True
             work.save()
         if os.path.isdir(content):
@@ -214,7 +227,7 @@ class Restore:
         if not planned.exists():
             before = work.root.mtime if work.root is not None else None
             merge = decide(
-                content, bytes(self.to), f"{datetime.fromtimestamp(snapshot.time // SECOND, UTC):%Y%m%dT%H%M%SZ}",
+                content, bytes(self.to), suffix_of(snapshot),
                 root_mtime=before if place else None, hide=os.fsencode(work.path.name),
             )  # fmt: skip
             work.note(planned, merge.as_json())
@@ -225,7 +238,13 @@ class Restore:
             work.root = self.result.merges[place].folders[b""]
 
     async def _restore(
-        self, work: workplace.Workplace, snapshot: StoredSnapshot, folder: bytes, to: bytes, paths: Sequence[bytes]
+        self,
+        work: workplace.Workplace,
+        snapshot: StoredSnapshot,
+        folder: bytes,
+        to: bytes,
+        paths: Sequence[bytes],
+        vault: bytes = b"",
     ) -> None:
         async def attempt() -> Ran:
             again = work.tried
@@ -234,13 +253,15 @@ class Restore:
             elif not again:
                 work.tried = True
                 work.save()
-            return await self.engine.restore(snapshot, folder, to, paths=paths, again=again, what=self._what)
+            return await self.engine.restore(
+                snapshot, folder, to, paths=paths, vault=vault, again=again, what=self._what
+            )
 
         ran = await self._until_done(attempt)
         self._check_full(ran)
         self._problems |= ran.problems
 
-    async def _until_done(self, attempt: Callable[[], Awaitable[Ran]]) -> Ran:
+    async def _until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run restic until it gets to its end, again after a broken line."""
         failures, furthest = 0, 0
         while True:
@@ -285,11 +306,3 @@ class Restore:
         self.meter.step(ran)
         self.result.files_done = self.meter.files_before + ran.files
         self.result.bytes_done = self.meter.bytes_before + ran.bytes
-
-
-def _allocated(folder: bytes) -> int:
-    """How many bytes of the disk a folder takes."""
-    total = 0
-    for top, _folders, names in os.walk(folder):
-        total += sum(os.lstat(join(top, name)).st_blocks for name in names) * 512
-    return total

@@ -3,7 +3,7 @@
 While it is there, the restore is not finished. ``marker.json`` says what is being restored and how far that is, so that
 the same command, run again after an interruption, goes on with the same snapshots. ``stage`` is where snapshots are
 restored to that must be merged, ``root`` holds the vault's own folder without content, ``merge-<n>.json`` what
-a merge does.
+a merge does; ``together`` and ``together-<n>.json`` are the same for many at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from vaultd import files
 from vaultd.errors import VaultdError
 from vaultd.i18n import _
-from vaultd.names import display
+from vaultd.names import display, join
 from vaultd.restore.metadata import Metadata
 from vaultd.restore.plan import Plan, Request
 
@@ -34,9 +34,7 @@ FORMAT = 1
 class Workplace:
     """The folder and its marker. ``step`` counts the snapshots of the plan that are wholly in place; ``staged``: the
     next one is wholly in ``stage`` and its merge may have begun; ``tried``: a run for it has begun, so there may
-    be remains. ``root``: the metadata that the restored folder gets in the end. ``problems``: of what is in place.
-    ``quick``: what is noted is not made durable at once. After a power cut it may then be of some steps before: these
-    are done again, in order, with the same end."""
+    be remains. ``root``: the metadata that the restored folder gets in the end. ``problems``: of what is in place."""
 
     path: Path
     request: dict[str, Any]
@@ -47,7 +45,6 @@ class Workplace:
     tried: bool = False
     root: Metadata | None = None
     problems: list[dict[str, str]] = field(default_factory=list)
-    quick: bool = False
 
     @property
     def stage(self) -> Path:
@@ -77,18 +74,11 @@ class Workplace:
 
     def note(self, path: Path, document: dict[str, Any]) -> None:
         """Write one of the folder's JSON files in place of the old one."""
-        content = json.dumps(document).encode()
-        if not self.quick:
-            files.replace(path, content)
-            return
-        new = path.with_name(f"{path.name}.new")
-        new.write_bytes(content)
-        new.chmod(0o600)
-        new.replace(path)
+        files.replace(path, json.dumps(document).encode())
 
-    def advance(self) -> None:
-        """The current snapshot is in place."""
-        self.step += 1
+    def advance(self, count: int = 1) -> None:
+        """The current snapshot is in place (or so many)."""
+        self.step += count
         self.staged = self.tried = False
         self.save()
 
@@ -150,6 +140,14 @@ def other_content(folder: Path) -> bool:
                 continue
             return True
     return False
+
+
+def allocated(folder: bytes) -> int:
+    """How many bytes of the disk a folder takes."""
+    total = 0
+    for top, _folders, names in os.walk(folder):
+        total += sum(os.lstat(join(top, name)).st_blocks for name in names) * 512
+    return total
 
 
 def unfinished(folder: Path, found: Workplace) -> VaultdError:

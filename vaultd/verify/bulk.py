@@ -20,8 +20,8 @@ from typing import Any
 
 from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
 from vaultd.restic.commands.look import unquoted
+from vaultd.restic.fetch import Fetch
 from vaultd.verify.expect import Part
-from vaultd.verify.fetch import Fetch
 from vaultd.verify.openers import Openers, result_of
 from vaultd.verify.reader import FILE, Record
 from vaultd.verify.rows import WANTED, Place, Row

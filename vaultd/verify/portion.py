@@ -22,14 +22,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vaultd import config, custody, places, targets
+from vaultd import config, custody, fetch, places, targets
 from vaultd.config.model import Config, VaultConfig
 from vaultd.errors import VaultdError
 from vaultd.hashing import die_with_parent
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.store import Store
-from vaultd.verify import coverage, fetch, work
+from vaultd.verify import coverage, work
 from vaultd.verify.kept import Kept
 from vaultd.verify.result import Asked, Kind, Result
 from vaultd.verify.run import Verification

@@ -20,10 +20,10 @@ from vaultd.errors import RepositoryError, VaultdError
 from vaultd.model import Progress, StoredSnapshot
 from vaultd.restic import commands
 from vaultd.restic.blobs import DamagedError, MasterKey, Opener, master_key
+from vaultd.restic.fetch import Fetching
 from vaultd.restic.process import Repository
 from vaultd.verify import bulk, careful, expect, judge, plan, sample
 from vaultd.verify.expect import Expected, Part
-from vaultd.verify.fetch import Fetching
 from vaultd.verify.good import Finder, snapshots_of
 from vaultd.verify.kept import Begun, Kept
 from vaultd.verify.plan import Piece
