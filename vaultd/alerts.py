@@ -195,6 +195,10 @@ KINDS: dict[str, Kind] = {
     ),
 }  # fmt: skip
 
+    "kit-expired": Kind(
+        _W, N_("the recovery kit {kit} was good until {day}: its custodians have no valid one"),
+        N_("make a new one and hand it out: vaultd kit create; then vaultd kit revoke {kit}"),
+    ),
 
 def severity(code: str) -> Severity:
     """How bad; an unknown code (of a newer vaultd) counts as a warning."""

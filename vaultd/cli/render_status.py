@@ -40,6 +40,8 @@ def render(found: dict[str, Any]) -> str:
         parts.append("\n".join(_retry(target, now) for target in retries))
     if found.get("ledger"):  # a daemon of before has none
         parts.append(_ledger(found["ledger"], now))
+    if found.get("kit"):
+        parts.append(_kit(found["kit"], now))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
@@ -71,6 +73,26 @@ def _ledger(found: dict[str, Any], now: int) -> str:
         when = ago(parse_rfc3339(one["at"]), now) if one["at"] else _("none")
         lines.append(f"  {what}: {when}")
     return "\n".join(lines)
+
+
+def _kit(found: dict[str, Any], now: int) -> str:
+    """The recovery kit: which, of when, until when; or that there is something to mend."""
+    if found["state"] == "none":
+        return _("Recovery kit: none. What burns with this machine and its papers is lost: vaultd kit create")
+    facts = [
+        _("made {moment}").format(moment=ago(parse_rfc3339(found["created"]), now)),
+        _("{threshold} of {shares} shares open it").format(threshold=found["threshold"], shares=found["shares"]),
+    ]
+    if found["state"] == "expired":
+        facts.append(_("EXPIRED on {day}: vaultd kit create").format(day=found["expires"]))
+    elif found["expires"]:
+        facts.append(_("good until {day}").format(day=found["expires"]))
+    else:
+        facts.append(_("does not expire"))
+    if found["lacking"]:
+        text = _("does NOT open the targets {targets}: vaultd kit create")
+        facts.append(text.format(targets=", ".join(found["lacking"])))
+    return _("Recovery kit {id}: {facts}").format(id=found["id"], facts=", ".join(facts))
 
 
 def _head(found: dict[str, Any]) -> str:

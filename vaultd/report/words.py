@@ -56,7 +56,7 @@ _ALERTS = {
     "state-full": N_("disk of the state almost full"), "ledger": N_("ledger not writable"),
     "ledger-stopped": N_("ledger signs nothing more"), "ledger-missing": N_("no ledger"),
     "ledger-inconsistent": N_("another history of the ledger"), "anchor-overdue": N_("anchor overdue"),
-    "internal": N_("fault in vaultd"),
+    "internal": N_("fault in vaultd"), "packs-damaged": N_("packs damaged"), "kit-expired": N_("recovery kit expired"),
 }  # fmt: skip
 
 _FIELDS = {
