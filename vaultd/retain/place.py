@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import posixpath
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from vaultd.protect.refs import TargetRef
 from vaultd.restic import commands
 from vaultd.restic.process import Repository, Started
 from vaultd.store import Store
+from vaultd.sftp import stored
 
 IDS_IN_ENTRY = 500
 """Snapshots that one ledger entry names: it has 64 KiB."""
@@ -103,13 +103,7 @@ class Place:
     def data_bytes(self) -> int:
         """How many bytes of packs the repository has. Blocks."""
         with sftp.connect(self.target, self.config.known_hosts(self.target)) as session:
-            folder = posixpath.join(self.target.path, "data")
-            return sum(
-                size
-                for name in session.names(folder)
-                if len(name) == 2
-                for size in session.sizes(posixpath.join(folder, name)).values()
-            )
+            return stored.data_bytes(session, self.target.path)
 
     # what is on record
 
