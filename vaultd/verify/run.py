@@ -98,7 +98,8 @@ class Verification:
         expected = await self._expected()
         self.target = self.result.target = expected.target
         self.result.missing = expected.missing
-        self.result.counts[Verdict.DESTROYED] += expected.destroyed
+        if expected.destroyed:
+            self.result.counts[Verdict.DESTROYED] += expected.destroyed
         self.result.snapshots = [part.snapshot.id for part in expected.parts]
         if expected.gone is not None:
             await self._give_up(expected)
