@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vaultd import sftp, targets
 from vaultd.config.model import Config, TargetConfig
@@ -23,8 +24,8 @@ from vaultd.protect.recorded import upkeep
 from vaultd.protect.refs import TargetRef
 from vaultd.restic import commands
 from vaultd.restic.process import Repository, Started
-from vaultd.store import Store
 from vaultd.sftp import stored
+from vaultd.store import Store
 
 IDS_IN_ENTRY = 500
 """Snapshots that one ledger entry names: it has 64 KiB."""
@@ -33,7 +34,8 @@ IDS_IN_ENTRY = 500
 @dataclass(frozen=True, slots=True)
 class Place:
     """``config`` and ``target`` as they are reached now (perhaps with other keys than the daemon's). ``host``: whose
-    snapshots. ``root``: the vault's folder, empty where it has none here. ``record`` puts an event on record."""
+    snapshots. ``root``: the vault's folder, empty where it has none here. ``record`` puts an event on record;
+    ``ledger``: the folder that says what its files are, None where there is none."""
 
     config: Config
     target: TargetConfig
@@ -45,6 +47,7 @@ class Place:
     who: str
     record: Callable[[Body], None]
     store: Store | None = None
+    ledger: Path | None = None
 
     @property
     def target_id(self) -> int:
