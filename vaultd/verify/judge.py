@@ -125,7 +125,6 @@ class Judge:
             return Verdict.DESTROYED, ""
         if odd.why:
             return (Verdict.DAMAGED if odd.lost else Verdict.UNREADABLE), odd.why
-        later = self._later(odd.path)
         if row is None:
             if any(version.sha256 == odd.found for version in self.versions.get(odd.path, ())):
                 return Verdict.OTHER, ""
@@ -133,7 +132,7 @@ class Judge:
             young = node is not None and nanoseconds(node["ctime"]) > self.part.snapshot.time - YOUNG_NS
             return (Verdict.OTHER if young or self._is_owed(odd.path) else Verdict.UNKNOWN), ""
         if odd.found is None:
-            return (Verdict.OTHER if later or self._is_owed(odd.path) else Verdict.MISSING), ""
+            return (Verdict.OTHER if self._later(row) or self._is_owed(odd.path) else Verdict.MISSING), ""
         node = await self._node(odd.path)
         if node is None or self._is_of(odd, node):
             return Verdict.DAMAGED, ""
@@ -155,8 +154,11 @@ class Judge:
             above = join(above, name) if above else name
         return False
 
-    def _later(self, path: bytes) -> bool:
-        return any(version.entry > self.part.entry for version in self.versions.get(path, ()))
+    def _later(self, row: Row) -> bool:
+        """Whether the ledger has another version of the file since. The same one, recorded again for another target,
+        explains nothing."""
+        known = self.versions.get(row.path, ())
+        return any(version.entry > self.part.entry and version.sha256 != row.sha256 for version in known)
 
     def _is_owed(self, path: bytes) -> bool:
         return self.known.is_owed(path)
