@@ -263,7 +263,16 @@ def _verification(store: Store, target: str, noted: Mapping[str, Any] | None) ->
         "files": noted["files"], "bytes": noted["bytes"], "verified_files": noted["verified_files"],
         "verified_bytes": noted["verified_bytes"], "oldest": _moment(noted["oldest"]),
         "last": _moment(last.finished) if last else None, "differences": store.count_differences(number),
+        "stored": _stored(noted.get("stored")),
     }  # fmt: skip
+
+
+def _stored(noted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The same of all packs there; None where they were never looked at."""
+    if noted is None or not noted["packs"]:
+        return None
+    share = noted["read_bytes"] / noted["bytes"] if noted["bytes"] else 1.0
+    return {**noted, "share": round(share, 4), "oldest": _moment(noted["oldest"])}
 
 
 def _daemon(live: Live | None) -> dict[str, Any]:

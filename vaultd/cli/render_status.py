@@ -153,7 +153,7 @@ def _retry(target: dict[str, Any], now: int) -> str:
 
 def _verification(target: dict[str, Any], now: int) -> str:
     found = target["verification"]
-    text = _("Target {name}: {share:.0%} read back within {period}, last {last}")
+    text = _("Target {name}: of the files as they are now {share:.0%} read back within {period}, last {last}")
     last = ago(parse_rfc3339(found["last"]), now) if found["last"] else _("never")
     text = text.format(name=target["name"], share=found["share"], period=duration(found["period"]), last=last)
     if found["oldest"]:
@@ -161,6 +161,21 @@ def _verification(target: dict[str, Any], now: int) -> str:
     count = found["differences"]
     if count:
         text += ", " + ngettext("{count} difference", "{count} differences", count).format(count=number(count))
+    return text + "\n  " + _all_stored(found.get("stored"), now)
+
+
+def _all_stored(found: dict[str, Any] | None, now: int) -> str:
+    """How much of all that is stored there, older snapshots and all."""
+    if not found:  # a daemon of before says nothing of it
+        return _("of all that is stored there, older snapshots too: nothing yet")
+    text = _("of all that is stored there, older snapshots too: {share:.0%} of {size}").format(
+        share=found["share"], size=size(found["bytes"])
+    )
+    if found["oldest"]:
+        text += ", " + _("the oldest {moment}").format(moment=ago(parse_rfc3339(found["oldest"]), now))
+    if found["damaged"]:
+        count = found["damaged"]
+        text += ", " + ngettext("{count} pack damaged", "{count} packs damaged", count).format(count=number(count))
     return text
 
 

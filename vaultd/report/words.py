@@ -36,7 +36,7 @@ _DEEDS = {
     "verification": N_("verification"), "forget": N_("snapshots removed"), "prune": N_("space cleared"),
     "destroyed-records": N_("records destroyed"), "repair": N_("repair"), "kit-created": N_("kit made"),
     "kit-revoked": N_("kit revoked"), "kit-opened": N_("kit opened"), "repository-moved": N_("repository moved"),
-    "drill": N_("restore drill"),
+    "drill": N_("restore drill"), "packs-read": N_("packs read back"),
 }  # fmt: skip
 
 _ALERTS = {
