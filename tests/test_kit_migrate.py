@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
-from tests.kitting import COMMAND, Kit, vaultd
+from tests.kitting import COMMAND, Kit, said, vaultd
+from tests.mounting import mounted, needs_mounts
 from tests.site import site_in, until
 
 
@@ -45,11 +48,39 @@ def test_a_leaked_kit_ends_with_a_new_repository(tmp_path: Path) -> None:
         # The ledger knows the copies: they have the change sets of what they are copies of.
         drilled = json.loads(vaultd("--json", "drill", "restore", "records", "--without-kit", config=site.file))
         assert (drilled["state"], drilled["files"]) == ("done", 1)
-        # And the host goes on there.
+        # And the host goes on there: it misses nothing, and what was there needs no new full snapshot.
+        fulls = len(site.snapshots(kind="full"))
         (vault / "file").write_text("two")
         site.start()
         site.wait_protected()
         site.assert_restorable()
         until(lambda: site.entries("repository-moved"), "it is on record")
         site.stop()
+        assert not [one for one in site.entries("alert") if one["code"] == "snapshots-missing"]
+        assert len(site.snapshots(kind="full")) == fulls + 1
+        verified = json.loads(vaultd("--json", "verify", "records", config=site.file))["verifications"][0]
+        assert (verified["count"], verified["counts"]["ok"]) == (0, 1)
         vaultd("kit", "migrate", "offsite", "--path", "repo-2", config=site.file, code=2)
+
+
+@needs_mounts
+def test_where_there_is_no_room_for_the_copy_it_says_so_before_it_begins(tmp_path: Path) -> None:
+    root = tmp_path / "offsite"
+    root.mkdir()
+    with mounted(root, "-t", "tmpfs", "-o", "size=6m", "tmpfs"), site_in(tmp_path) as site:
+        site.add_target()
+        vault = site.add_vault()
+        (vault / "file").write_bytes(os.urandom(4_000_000))
+        site.prepare()
+        site.backup(full=True)
+        before, keys = site.file.read_text(), sorted(site.folder.glob("*password*"))
+        vaultd("kit", "migrate", "offsite", config=site.file, code=1)
+        found = re.search(r"needs ([0-9.]+ \w+), and repo-2 has ([0-9.]+ \w+) free", said())
+        assert found is not None, said()
+        needed, free = found.groups()
+        assert needed.startswith(("3.", "4.")) and free.startswith(("1.", "2.")), said()
+        assert not (root / "repo-2").exists() and site.file.read_text() == before
+        assert sorted(site.folder.glob("*password*")) == keys
+        subprocess.run(["mount", "-o", "remount,size=64m", str(root)], check=True)
+        vaultd("kit", "migrate", "offsite", config=site.file)
+        site.close()  # before the file system goes

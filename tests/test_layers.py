@@ -26,10 +26,12 @@ LAYERS = (
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
-    {"protect", "restore", "status"},
+    {"protect", "restore"},
     {"kit"},
-    {"doctor", "bag", "report", "retain"},
-    {"drill", "repair", "verify"},
+    {"doctor", "bag", "report", "status"},
+    {"drill", "verify"},
+    {"retain"},  # what stays is verified
+    {"repair"},
     # L3
     {"control"},
     # L4: the daemon is the composition root, the command line uses everything.

@@ -109,6 +109,7 @@ LATER: list[Body] = [
         ["wards/3"],
         ["cd34"],
     ),
+    events.PacksRead("bunker", "done", 12, 2**28, 1, "daemon", ["ab12"]),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.mounting import image, mounted, needs_mounts
 from tests.restoring import VAULT, Stored, write
 from tests.watching import wait_for
 from vaultd.config import Config, HostConfig, TargetConfig
@@ -217,20 +218,20 @@ def test_overwriting_replaces_files_of_the_same_name_and_keeps_all_others(tmp_pa
     assert result.outcome is Outcome.DONE
 
 
-def test_too_little_room_is_told_before_anything_is_written(
-    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.statvfs
-
-    def small(path: object) -> os.statvfs_result:
-        found = list(real(path))  # type: ignore[call-overload]
-        found[4] = 100  # f_bavail
-        return os.statvfs_result(found)
-
-    monkeypatch.setattr(os, "statvfs", small)
-    with pytest.raises(VaultdError, match="it needs up to"):
-        stored.restore(tmp_path / "restored")
-    assert not (tmp_path / "restored").exists()
+@needs_mounts
+@pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
+def test_too_little_room_is_told_before_anything_is_written(stored: Stored, tmp_path: Path, kind: str) -> None:
+    """A real file system of 4 MiB; the vault has a file of 40 MB."""
+    small = tmp_path / "small"
+    small.mkdir()
+    options = ["-o", "loop", str(image(tmp_path / "image"))] if kind == "ext4" else ["-t", kind, "-o", "size=4m", kind]
+    with mounted(small, *options):
+        was = sorted(small.iterdir())
+        free = os.statvfs(small).f_bavail
+        for to in (small / "restored", small / "above" / "restored"):
+            with pytest.raises(VaultdError, match=r"it needs up to .*, and .* has [123]\.\d M"):
+                stored.restore(to)
+        assert sorted(small.iterdir()) == was and os.statvfs(small).f_bavail == free
 
 
 @pytest.mark.root

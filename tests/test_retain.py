@@ -17,10 +17,17 @@ from typing import Any
 import pytest
 
 from tests.site import Site, site_in, until
+from tests.verifying import overwrite
+from vaultd import targets
 from vaultd.config import load
 from vaultd.daemon.assembly import at_work
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.retention import Retention
+from vaultd.errors import VaultdError
+from vaultd.ledger.events import Body, Forgotten, Pruned
+from vaultd.restic import commands
+from vaultd.retain import forget
+from vaultd.retain.place import Place
 from vaultd.store import Store
 
 NOTHING = {"keep_within": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "express": 0}
@@ -95,6 +102,88 @@ def test_nothing_is_forgotten_while_a_mass_change_stands(site: Site) -> None:
     assert "mass change" in error["why"] and len(site.snapshots(kind="full")) == 3
     error = command(site, "forget", "records", "--path", "gone", "--reason", "x", "--yes", code=1)["error"]
     assert "mass change" in error["why"] and len(site.snapshots(kind="full")) == 3
+
+
+def in_this_process(site: Site, recorded: list[Body]) -> Place:
+    """The vault at its target, as the command line has it: so that a test can step in between two steps."""
+    config = load(site.file)
+    (target,), (vault,) = config.target, config.vault
+    return Place(
+        config, target, targets.repository(config, target), config.host.name, "records", os.fsencode(vault.path),
+        vault.retention, "uid 7", recorded.append, Store(site.state / "state.db"), config.ledger_folder,
+    )  # fmt: skip
+
+
+def alarm(site: Site) -> None:
+    store = Store(site.state / "state.db")
+    store.alerts.raise_("mass-change", vault="records", detail={"changed": 300, "files": 400, "share": 0.75})
+    store.close()
+
+
+@pytest.mark.parametrize("after", ["the first was removed", "the check"])
+def test_it_breaks_off_when_the_alert_opens_meanwhile(site: Site, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    three_moments(site)
+    before, recorded = site.snapshots(kind="full"), list[Body]()
+    packs = {one.name for one in (site.servers["offsite"].root / "repo" / "data").rglob("*") if one.is_file()}
+    name = "forget_all" if after == "the first was removed" else "check"
+    real = getattr(commands, name)
+
+    async def stepped(*args: Any, **more: Any) -> Any:
+        found = await real(*args, **more)
+        alarm(site)
+        return found
+
+    monkeypatch.setattr(forget, "AT_ONCE", 1)
+    monkeypatch.setattr(commands, name, stepped)
+    place = in_this_process(site, recorded)
+
+    async def go() -> None:
+        await forget.carry_out(place, await forget.look(place), prune=True)
+
+    with pytest.raises(VaultdError, match="mass change"):
+        asyncio.run(go())
+    gone = 1 if after == "the first was removed" else 2
+    assert site.snapshots(kind="full") == before[gone:]
+    # What is gone is on record, and nothing of it was cleared away: it can still be had back.
+    (entry,) = [one for one in recorded if isinstance(one, Forgotten)]
+    assert entry.snapshots == [one["id"] for one in before[:gone]]
+    assert not [one for one in recorded if isinstance(one, Pruned)]
+    left = {one.name for one in (site.servers["offsite"].root / "repo" / "data").rglob("*") if one.is_file()}
+    assert packs <= left
+    assert place.store is not None
+    place.store.close()
+
+
+def test_what_stays_is_compared_with_the_ledger_and_nothing_is_cleared_away_when_it_differs(site: Site) -> None:
+    """A bit of a file's content: restic, asked whether all that it needs is there, finds nothing."""
+    root = three_moments(site)
+    done = command(site, "forget", "records", "--yes")["targets"][0]["done"]
+    assert (done["sample"]["kind"], done["sample"]["count"], done["sample"]["counts"]["ok"]) == ("sample", 0, 1)
+    (root / "stays").write_text("stays 3")
+    site.backup(full=True)
+    digest = hashlib.sha256(b"stays 3").hexdigest()
+    spoil_blob(site, digest)
+    answer = command(site, "forget", "records", "--yes", "--prune", code=4)
+    done = answer["targets"][0]["done"]
+    assert done["check"]["good"] is True and done["freed"] is None
+    assert [(one["path"], one["result"]) for one in done["sample"]["differences"]] == [("stays", "damaged")]
+    assert "verify-difference" in site.alerts()
+    site.backup()
+    entries = site.entries("verification")
+    assert [(one["kind"], one["differences"]) for one in entries] == [("sample", 0), ("sample", 1)]
+    assert not site.entries("prune")
+
+
+def spoil_blob(site: Site, blob: str) -> None:
+    """Flip a bit of a blob in its pack."""
+    for index in site.restic("list", "index", "--no-lock").decode().split():
+        for pack in json.loads(site.restic("cat", "index", index, "--no-lock"))["packs"]:
+            for one in pack["blobs"]:
+                if one["id"] == blob:
+                    file = site.servers["offsite"].root / "repo" / "data" / pack["id"][:2] / pack["id"]
+                    overwrite(file, one["offset"] + one["length"] // 2, b"\x01")
+                    return
+    raise AssertionError("no such blob")
 
 
 def test_dates_that_cannot_be_true_stop_it_and_are_kept_when_told(site: Site) -> None:

@@ -132,12 +132,30 @@ def test_the_share_of_a_day(config: Config) -> None:
     coverage.update(store, "offsite", ["records"], 30 * portion.DAY)
     store.note_coverage("offsite", {"files": 0, "bytes": 0, "verified_bytes": 0, "verified_files": 0})
     day = portion._day(config, store, "offsite", ["records"])
-    assert (day.files_due, day.bytes_due, day.over) == (0, 0, True)
+    assert (day.files_due, day.bytes_due, day.stored_due, day.over) == (0, 0, 0, True)
+    store.set_packs(store.target_id("offsite"), [(bytes([number]) * 32, 1000) for number in range(24)])
+    assert portion._day(config, store, "offsite", ["records"]).stored_due == 1000  # all within 24 days
     store.set_meta(portion._key("offsite"), json.dumps({"day": day.day, "files": 3, "bytes": 7, "files_due": 4}))
     assert portion._day(config, store, "offsite", []).files == 3
     store.set_meta(portion._key("offsite"), json.dumps({"day": "1999-01-01", "files": 3}))
     assert portion._day(config, store, "offsite", []).files == 0
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("done", "packs", "over"),
+    [
+        ({}, False, False), ({"files": 1, "bytes": 30}, True, False),
+        ({"files": 1, "bytes": 30, "stored": 60}, False, False), ({"files": 1, "bytes": 30, "stored": 59}, True, False),
+        ({"files": 4, "bytes": 100}, True, False), ({"files": 9, "bytes": 99, "stored": 200}, False, False),
+        ({"files": 4, "bytes": 100, "stored": 200}, False, True),
+    ],
+)  # fmt: skip
+def test_the_two_shares_of_a_day_go_on_side_by_side(done: dict[str, int], packs: bool, over: bool) -> None:
+    day = portion.Day("2026-11-28", files_due=4, bytes_due=100, stored_due=200, **done)
+    assert (day.packs_next, day.over) == (packs, over)
+    nothing = portion.Day("2026-11-28", files=1, bytes=1)
+    assert (nothing.packs_next, nothing.over) == (False, True)
 
 
 @pytest.mark.parametrize(

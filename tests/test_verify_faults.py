@@ -58,7 +58,8 @@ def test_all_that_is_whole_is_as_on_record(site: VerifySite) -> None:
     files = len(site.on_disk())
     for one in found:
         assert one["counts"] == {
-            "ok": files, "another version": 0, "damaged": 0, "missing": 0, "unreadable": 0, "unknown": 0
+            "ok": files, "another version": 0, "damaged": 0, "missing": 0, "unreadable": 0, "unknown": 0,
+            "destroyed": 0,
         }  # fmt: skip
         assert (one["files"], one["kind"], one["error"]) == (files, "full", None)
         assert one["bytes"] == sum(path.stat().st_size for path in site_files(site))

@@ -142,6 +142,12 @@ KINDS: dict[str, Kind] = {
         _W, N_("not everything at target {target} was read back within {objective_seconds}"),
         N_("give the verification more time ([verify] window, limit), or run vaultd verify --target {target}"),
     ),
+    "packs-damaged": Kind(
+        _C, N_("{packs} packs at target {target} are gone or not as they were stored: file versions in them are lost "
+               "there, perhaps of older snapshots alone"),
+        N_("keep the repository as it is; vaultd repair VAULT --target {target} --dry-run names them, and without "
+           "--dry-run mends what is elsewhere"),
+    ),
     # The watch
     "watch-limit": Kind(
         _W, N_("the kernel's limit of watched folders is reached in vault {vault}: "
@@ -188,6 +194,10 @@ KINDS: dict[str, Kind] = {
         _W, N_("{target} has not kept the ledger's newest checkpoints for {objective_seconds}: until it does, who "
                "takes this host over can rewrite what happened since"),
         N_("see vaultd target check, or the address of the witness or authority in the configuration"),
+    ),
+    "kit-expired": Kind(
+        _W, N_("the recovery kit {kit} was good until {day}: its custodians have no valid one"),
+        N_("make a new one and hand it out: vaultd kit create; then vaultd kit revoke {kit}"),
     ),
     "internal": Kind(
         _C, N_("something failed inside vaultd: {error}"),

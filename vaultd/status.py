@@ -27,6 +27,7 @@ from typing import Any
 
 from vaultd import alerts, units
 from vaultd.config.duration import seconds
+from vaultd.kit import register
 from vaultd.model import Progress, SnapshotKind
 from vaultd.store import Backlog, SnapshotRow, Store
 from vaultd.store.alerts import Alert
@@ -123,6 +124,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "vaults": shown,
         "targets": _targets(store, shown, standing, live),
         "ledger": _ledger(store, standing),
+        "kit": _kit(store, dict.fromkeys(name for plan in vaults for name in plan.targets)),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -137,6 +139,17 @@ def _ledger(store: Store, standing: Sequence[Alert]) -> dict[str, Any]:
         "state": state, "origin": signed.origin if signed else None, "size": signed.size if signed else 0,
         "signed": _moment(signed.at) if signed else None, "unrecorded": store.count_unrecorded(),
         "anchors": store.anchors(),
+    }  # fmt: skip
+
+
+def _kit(store: Store, targets: Iterable[str]) -> dict[str, Any]:
+    """The recovery kit that counts, if there is one (docs/json.md)."""
+    found = register.standing(store, targets, register.today())
+    kit = found.kit
+    return {
+        "state": found.state, "id": kit.id if kit else None, "created": kit.created if kit else None,
+        "expires": kit.expires if kit else None, "shares": kit.shares if kit else None,
+        "threshold": kit.threshold if kit else None, "lacking": list(found.lacking),
     }  # fmt: skip
 
 
@@ -250,7 +263,16 @@ def _verification(store: Store, target: str, noted: Mapping[str, Any] | None) ->
         "files": noted["files"], "bytes": noted["bytes"], "verified_files": noted["verified_files"],
         "verified_bytes": noted["verified_bytes"], "oldest": _moment(noted["oldest"]),
         "last": _moment(last.finished) if last else None, "differences": store.count_differences(number),
+        "stored": _stored(noted.get("stored")),
     }  # fmt: skip
+
+
+def _stored(noted: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The same of all packs there; None where they were never looked at."""
+    if noted is None or not noted["packs"]:
+        return None
+    share = noted["read_bytes"] / noted["bytes"] if noted["bytes"] else 1.0
+    return {**noted, "share": round(share, 4), "oldest": _moment(noted["oldest"])}
 
 
 def _daemon(live: Live | None) -> dict[str, Any]:

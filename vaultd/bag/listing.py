@@ -1,7 +1,8 @@
 """``names.jsonl``: what the bag's formats cannot say, an object a line, in order of the paths.
 
 A file under another name (``stored``), a hard link (``of`` is the first name), a symbolic link (``target``), a device,
-FIFO or socket, an empty folder. Names are ``path``, or ``path_b64`` where they are not UTF-8, as in the ledger.
+FIFO or socket, an empty folder, a file that was destroyed on purpose. Names are ``path``, or ``path_b64`` where they
+are not UTF-8, as in the ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vaultd.i18n import _
 from vaultd.ledger.entry import path_fields, path_of
 from vaultd.names import display
 
-FILE, FOLDER, LINK, SYMLINK = "file", "folder", "hard link", "symlink"
+FILE, FOLDER, LINK, SYMLINK, DESTROYED = "file", "folder", "hard link", "symlink", "destroyed"
 _KINDS = {
     stat.S_IFDIR: FOLDER, stat.S_IFLNK: SYMLINK, stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket",
     stat.S_IFCHR: "character device", stat.S_IFBLK: "block device",
@@ -41,6 +42,11 @@ def of_file(path: bytes, stored: bytes) -> str:
 def of_link(path: bytes, first: bytes) -> str:
     """The line of a path that was one file with another."""
     return _line(path, LINK, _named("of", first))
+
+
+def of_destroyed(path: bytes) -> str:
+    """The line of a file that the manifest has, and that was destroyed since."""
+    return _line(path, DESTROYED, {})
 
 
 def of_other(path: bytes, place: bytes, status: os.stat_result) -> tuple[str, str]:

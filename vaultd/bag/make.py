@@ -48,7 +48,8 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A bag that is whole. ``renamed``: files in ``data/_x``; ``noted``: lines of ``names.jsonl``; ``sm3``: whether it
-    has these checksums, None where they are on record and this Python cannot make them."""
+    has these checksums, None where they are on record and this Python cannot make them. ``destroyed``: files that the
+    manifest has and that were destroyed on purpose since."""
 
     record: Record
     files: int
@@ -56,6 +57,7 @@ class Made:
     renamed: int
     noted: int
     sm3: bool | None
+    destroyed: int = 0
 
 
 class Meter:
@@ -128,6 +130,7 @@ def _make(asked: Asked, work: Path, bench: Bench, meter: Meter) -> Made:
     size, count = bench.db.execute("SELECT coalesce(sum(size), 0), count(*) FROM found").fetchone()
     meter.begin("hash", count, size)
     payload.hash_all(bench, folder, sm3, meter.add)
+    gone = payload.note_destroyed(bench, record.destroyed_since(found))
     payload.compare(bench, folder, *_words(asked, found))
     renamed = bench.one("SELECT count(*) FROM other WHERE kind=?", listing.FILE)
     if in_place:
@@ -145,7 +148,7 @@ def _make(asked: Asked, work: Path, bench: Bench, meter: Meter) -> Made:
         (work / DATA).rename(data)
     tags.write(asked.bag, work / "tags", bench, found, sm3=sm3)
     noted = bench.one("SELECT count(*) FROM other")
-    return Made(found, count, size, renamed, noted, sm3 if sm3 or not found.sm3 else None)
+    return Made(found, count, size, renamed, noted, sm3 if sm3 or not found.sm3 else None, gone)
 
 
 def _folder(asked: Asked, plan: Path, aside: Path, bench: Bench) -> Folder:

@@ -218,9 +218,21 @@ _CHANGED = (
 )
 _DIFFERENCES = f"""
 SELECT r.path AS path, CASE WHEN f.path IS NULL THEN 'missing' ELSE 'changed' END, r.sha256, f.sha256
-FROM recorded AS r LEFT JOIN found AS f ON f.path=r.path WHERE f.path IS NULL OR {_CHANGED}
+FROM recorded AS r LEFT JOIN found AS f ON f.path=r.path WHERE CASE WHEN f.path IS NULL
+    THEN r.path NOT IN (SELECT path FROM other WHERE kind='{listing.DESTROYED}') ELSE {_CHANGED} END
 UNION ALL SELECT path, 'unknown', NULL, sha256 FROM found WHERE path NOT IN (SELECT path FROM recorded)
 """  # noqa: S608  # constants
+
+
+def note_destroyed(bench: Bench, covers: Callable[[bytes], bool]) -> int:
+    """Note which files on record are not in the folder because they were destroyed: ``covers`` says so. How many."""
+    # What an earlier run has noted is asked about again: the folder's own word counts for nothing.
+    bench.db.execute("DELETE FROM other WHERE kind=?", (listing.DESTROYED,))
+    absent = "SELECT path FROM recorded WHERE path NOT IN (SELECT path FROM found)"
+    gone = [path for (path,) in bench.db.execute(absent) if covers(path)]
+    for path in gone:
+        bench.note(path, listing.DESTROYED, listing.of_destroyed(path))
+    return len(gone)
 
 
 def compare(bench: Bench, folder: Folder, what: str, hint: str) -> None:

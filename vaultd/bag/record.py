@@ -7,7 +7,7 @@ the tree of a checkpoint that the log's key has signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from vaultd.errors import DifferenceError, LedgerError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger import epochs, note
 from vaultd.ledger.chain import older
+from vaultd.ledger.destroyed import destroyed
 from vaultd.ledger.entry import path_of, time_text
 from vaultd.ledger.events import FileVersion, SnapshotMade
 from vaultd.ledger.proof import Proof
@@ -70,6 +71,12 @@ def load(ledger: Path, vault: str, before: int | None, bench: Bench, tell: OnEnt
     return Record(ledger, entry, leaf, proof, size, sm3)
 
 
+def destroyed_since(found: Record) -> Callable[[bytes], bool]:
+    """Says of a path whether it was destroyed on purpose, at the snapshot's target, after that was made."""
+    gone = destroyed(Reader(found.ledger), found.entry["vault"], found.entry["target"])
+    return lambda path: gone.covers(path, int(found.entry["seq"]))
+
+
 def fill(reader: Reader, entry: dict[str, Any], bench: Bench, tell: OnEntries) -> None:
     """Put the files of a full snapshot's entry into the bench. Raises DifferenceError as ``load`` does."""
     ledger = reader.folder.path
@@ -87,15 +94,16 @@ def fill(reader: Reader, entry: dict[str, Any], bench: Bench, tell: OnEntries) -
 
 
 def newest(
-    reader: Reader, vault: str, before: int | None, target: str | None = None, among: Collection[str] | None = None
-) -> dict[str, Any]:
+    reader: Reader, vault: str, before: int | None, target: str | None = None,
+    wanted: Callable[[dict[str, Any]], bool] = lambda _entry: True,
+) -> dict[str, Any]:  # fmt: skip
     """The entry of the newest full snapshot not after a moment. ``target``: of those there that have a manifest;
-    ``among``: with such an id. Raises LedgerError where there is none."""
+    ``wanted``: of those that it says yes to. Raises LedgerError where there is none."""
     best: dict[str, Any] | None = None
     for one in matching(reader.newest_first(), Query(SnapshotMade.TYPE, vault)):
         if target is not None and (one["target"] != target or "manifest_to" not in one):
             continue
-        if among is not None and one["snapshot"] not in among:
+        if not wanted(one):
             continue
         time = int(one["time_ns"])
         if one["kind"] == "full" and (before is None or time <= before):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     "forget",
     help=N_(
         "Show which snapshots of a vault would go by its retention policy ([vault.retention]), and why; with --yes, "
-        "remove them. The newest full snapshot always stays. What stays is checked by reading a sample of it back. "
+        "remove them. The newest full snapshot always stays. What stays is checked: a sample of the files is read back "
+        "and compared with the ledger. "
         "Data that nothing needs any more is cleared away with --prune.\n\n"
         "With --path, destroy records instead: these files or folders are taken out of all snapshots of the vault and "
         "their data is cleared away; a certificate says so.\n\n"
@@ -152,7 +153,7 @@ async def _at_target(cli: Cli, place: Place, store: Store | None, plan: Plan, ch
 
 
 def _exit_code(done: dict[str, Done], errors: dict[str, VaultdError], *, agreed: bool) -> int:
-    if any(one.check is not None and not one.check.good for one in done.values()):
+    if any(one.faults for one in done.values()):
         return EXIT_DIFFERENCE
     if errors and agreed and not done:
         codes = {error.exit_code for error in errors.values()}

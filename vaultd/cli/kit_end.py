@@ -79,8 +79,8 @@ def revoke_command(cli: Cli, kit: str) -> int:
         "Make a new repository for a target, under a new master key and password: every snapshot is copied there, and "
         "the configuration is switched to it. The old one is left as it is until somebody removes it. Kits of the old "
         "one do not open the new one: make another.\n\n"
-        "Everything is read from the target and sent to it again. Interrupted, the same command goes on. The daemon "
-        "must not run."
+        "Everything is read from the target and sent to it again: the room for it there is looked at first. "
+        "Interrupted, the same command goes on. The daemon must not run."
     ),
     examples=["vaultd kit migrate offsite", "vaultd kit migrate offsite --path /srv/vaultd/archive-2"],
 )
@@ -110,5 +110,5 @@ def migrate_command(cli: Cli, target: str, path: str | None) -> int:
     cli.say(_("Its password is in {file}: it belongs on paper.").format(file=display(Path(moved.password_file))))
     cli.say(_("The old one, {path}, is as it was. When you need it no more, remove that folder on the server; who has "
               "its master key can read it until then, and any copy of it after.").format(path=old.path))  # fmt: skip
-    cli.say(_("Next: vaultd kit create; then start the daemon, which makes a full snapshot of every vault there."))
+    cli.say(_("Next: vaultd kit create; then start the daemon, which goes on there."))
     return EXIT_DONE

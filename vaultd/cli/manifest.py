@@ -91,7 +91,8 @@ def _tell(cli: Cli, made: Made, bag: Path) -> int:
             "version": 1, "bag": str(bag), "complete": True, "vault": entry["vault"], "target": entry["target"],
             "snapshot": entry["snapshot"], "time": rfc3339(made.record.time), "entry": entry["seq"],
             "checkpoint": made.record.size, "manifest": entry["manifest"], "files": made.files, "bytes": made.size,
-            "renamed": made.renamed, "noted": made.noted, "sm3": bool(made.sm3), "count": 0, "differences": [],
+            "renamed": made.renamed, "noted": made.noted, "sm3": bool(made.sm3), "destroyed": made.destroyed,
+            "count": 0, "differences": [],
         }
     )  # fmt: skip
     cli.say(_("{folder} is a bag of vault {vault} as of {moment}: {files}, {size}, each as on record.").format(
@@ -107,6 +108,13 @@ def _tell(cli: Cli, made: Made, bag: Path) -> int:
                 made.noted,
             ).format(count=made.noted, renamed=made.renamed)
         )
+    if made.destroyed:
+        cli.say(
+            ngettext(
+                "{count} file of it was destroyed on purpose since; names.jsonl says which.",
+                "{count} files of it were destroyed on purpose since; names.jsonl says which.", made.destroyed,
+            ).format(count=made.destroyed)
+        )  # fmt: skip
     if made.sm3 is None:
         cli.note(_("checksums-sm3.txt is left out: this Python's OpenSSL has no SM3"))
     cli.say(_("How anybody can check it: {file}").format(file=display(bag / "ledger" / "README.md")))

@@ -57,6 +57,7 @@ def opened(cli: Cli) -> Iterator[Store | None]:
     from vaultd.protect import recover
     from vaultd.protect.hold import held
     from vaultd.store import Store
+    from vaultd.verify.coverage import leaver
 
     config = cli.config()
     database = cli.places().database
@@ -64,6 +65,7 @@ def opened(cli: Cli) -> Iterator[Store | None]:
         yield None
         return
     store = Store(database)
+    store.alerts.on_change = leaver(config.host.state)
     try:
         with contextlib.suppress(BusyError), exclusive(config.host.state):  # busy: the daemon has done it
             folders = {target.name: config.target_folder(target) for target in config.target}
@@ -104,6 +106,8 @@ def places(
     from vaultd.retain.place import Place
 
     config = cli.config()
+    # Of vaultd's own state nothing is on record.
+    ledger = config.ledger_folder if vault != STATE_VAULT and store is not None else None
     if vault == STATE_VAULT:
         names, root, policy = [one.name for one in config.target], b"", RetentionConfig()
     else:
@@ -126,7 +130,7 @@ def places(
             made.append(
                 Place(
                     reached, one, targets.repository(reached, one), config.host.name, vault, root, policy, caller(),
-                    cli.record, store,
+                    cli.record, store, ledger,
                 )
             )  # fmt: skip
         yield made

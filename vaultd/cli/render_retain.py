@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from vaultd.cli.format import local, number, size, table
+from vaultd.cli.format import files, local, number, size, table
 from vaultd.i18n import N_, _, ngettext
 from vaultd.restore.result import snapshot_json
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vaultd.restic.commands import Checked
     from vaultd.retain.forget import Done, Plan
     from vaultd.retain.place import Place
+    from vaultd.verify.result import Result
 
 KINDS = {"full": N_("full"), "express": N_("express"), "dump": N_("dump")}
 REASONS = {
@@ -67,6 +68,8 @@ def render_done(target: str, done: Done) -> str:
     lines = [_("{target}: {count} snapshots removed").format(target=target, count=number(len(done.forgotten)))]
     if done.left:
         lines.append(_("  not removed: {ids}").format(ids=", ".join(one[:8] for one in done.left)))
+    if done.sample is not None:
+        lines.append("  " + _sample(done.sample))
     if done.check is not None:
         lines.append("  " + render_check(done.check))
     if done.freed is not None:
@@ -74,6 +77,15 @@ def render_done(target: str, done: Done) -> str:
     elif done.forgotten:
         lines.append(_("  Their data stays until somebody prunes: --prune"))
     return "\n".join(lines)
+
+
+def _sample(found: Result) -> str:
+    """What the sample of the rest has shown."""
+    if not found.count:
+        return _("a sample was compared with the ledger: {files}, all as on record").format(files=files(found.files))
+    return _("a sample was compared with the ledger: {files}, {count} NOT as on record; see vaultd verify").format(
+        files=files(found.files), count=number(found.count)
+    )
 
 
 def render_check(check: Checked) -> str:
@@ -93,6 +105,7 @@ def target_json(place: Place, plan: Plan, done: Done | None) -> dict[str, Any]:
         "odd": [one.id for one in plan.choice.odd],
         "done": None if done is None else {
             "forgotten": done.forgotten, "left": done.left, "freed": done.freed, "check": check_json(done.check),
+            "sample": None if done.sample is None else done.sample.as_json(),
         },
     }  # fmt: skip
 

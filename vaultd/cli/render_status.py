@@ -40,6 +40,8 @@ def render(found: dict[str, Any]) -> str:
         parts.append("\n".join(_retry(target, now) for target in retries))
     if found.get("ledger"):  # a daemon of before has none
         parts.append(_ledger(found["ledger"], now))
+    if found.get("kit"):
+        parts.append(_kit(found["kit"], now))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
@@ -71,6 +73,26 @@ def _ledger(found: dict[str, Any], now: int) -> str:
         when = ago(parse_rfc3339(one["at"]), now) if one["at"] else _("none")
         lines.append(f"  {what}: {when}")
     return "\n".join(lines)
+
+
+def _kit(found: dict[str, Any], now: int) -> str:
+    """The recovery kit: which, of when, until when; or that there is something to mend."""
+    if found["state"] == "none":
+        return _("Recovery kit: none. What burns with this machine and its papers is lost: vaultd kit create")
+    facts = [
+        _("made {moment}").format(moment=ago(parse_rfc3339(found["created"]), now)),
+        _("{threshold} of {shares} shares open it").format(threshold=found["threshold"], shares=found["shares"]),
+    ]
+    if found["state"] == "expired":
+        facts.append(_("EXPIRED on {day}: vaultd kit create").format(day=found["expires"]))
+    elif found["expires"]:
+        facts.append(_("good until {day}").format(day=found["expires"]))
+    else:
+        facts.append(_("does not expire"))
+    if found["lacking"]:
+        text = _("does NOT open the targets {targets}: vaultd kit create")
+        facts.append(text.format(targets=", ".join(found["lacking"])))
+    return _("Recovery kit {id}: {facts}").format(id=found["id"], facts=", ".join(facts))
 
 
 def _head(found: dict[str, Any]) -> str:
@@ -131,7 +153,7 @@ def _retry(target: dict[str, Any], now: int) -> str:
 
 def _verification(target: dict[str, Any], now: int) -> str:
     found = target["verification"]
-    text = _("Target {name}: {share:.0%} read back within {period}, last {last}")
+    text = _("Target {name}: of the files as they are now {share:.0%} read back within {period}, last {last}")
     last = ago(parse_rfc3339(found["last"]), now) if found["last"] else _("never")
     text = text.format(name=target["name"], share=found["share"], period=duration(found["period"]), last=last)
     if found["oldest"]:
@@ -139,6 +161,21 @@ def _verification(target: dict[str, Any], now: int) -> str:
     count = found["differences"]
     if count:
         text += ", " + ngettext("{count} difference", "{count} differences", count).format(count=number(count))
+    return text + "\n  " + _all_stored(found.get("stored"), now)
+
+
+def _all_stored(found: dict[str, Any] | None, now: int) -> str:
+    """How much of all that is stored there, older snapshots and all."""
+    if not found:  # a daemon of before says nothing of it
+        return _("of all that is stored there, older snapshots too: nothing yet")
+    text = _("of all that is stored there, older snapshots too: {share:.0%} of {size}").format(
+        share=found["share"], size=size(found["bytes"])
+    )
+    if found["oldest"]:
+        text += ", " + _("the oldest {moment}").format(moment=ago(parse_rfc3339(found["oldest"]), now))
+    if found["damaged"]:
+        count = found["damaged"]
+        text += ", " + ngettext("{count} pack damaged", "{count} packs damaged", count).format(count=number(count))
     return text
 
 

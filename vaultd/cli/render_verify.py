@@ -12,6 +12,7 @@ MOST_NAMES = 20
 VERDICTS = {
     Verdict.OK: N_("as on record"), Verdict.OTHER: N_("another version"), Verdict.DAMAGED: N_("damaged"),
     Verdict.MISSING: N_("missing"), Verdict.UNREADABLE: N_("unreadable"), Verdict.UNKNOWN: N_("not on record"),
+    Verdict.DESTROYED: N_("destroyed on purpose"),
 }  # fmt: skip
 
 KINDS = {

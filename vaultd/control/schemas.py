@@ -61,6 +61,7 @@ class StatusAnswer(BaseModel):
     vaults: list[dict[str, Any]]
     targets: list[dict[str, Any]]
     ledger: dict[str, Any]
+    kit: dict[str, Any]
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

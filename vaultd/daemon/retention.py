@@ -73,7 +73,7 @@ class Retention:
         target, context = worker.target, self._assembly.context
         return Place(
             self._config, target.config, target.repository, self._config.host.name, vault, root, policy, "daemon",
-            context.custody.note, context.store,
+            context.custody.note, context.store, None if vault == STATE_VAULT else self._config.ledger_folder,
         )  # fmt: skip
 
     async def _told(self, worker: Worker, place: Place) -> bool:
@@ -84,11 +84,10 @@ class Retention:
             if done is None:
                 log.info("target %s: retention was broken off, protection goes before", place.target.name)
                 return False
-            if done.left or (done.check is not None and not done.check.good):
+            if done.left or done.faults:
                 what = _("retention of vault {vault}").format(vault=place.vault)
-                faults = 0 if done.check is None else done.check.faults
                 why = _("{left} snapshots could not be removed; the check of the rest found {faults} faults")
-                raise VaultdError(what, why.format(left=len(done.left), faults=faults))
+                raise VaultdError(what, why.format(left=len(done.left), faults=done.faults))
         except StateError:
             raise
         except VaultdError as error:

@@ -71,6 +71,8 @@ class Daily:
             self._over_in = portion.turn_of(self._config.verify.period)
         if found["differences"]:
             log.error("target %s: %d files are not as on record", self._target, found["differences"])
+        if found["damaged"]:
+            log.error("target %s: %d packs are gone or not as they were stored", self._target, found["damaged"])
         failed = found["error"]
         if failed is not None:
             log.warning("target %s: verification: %s: %s", self._target, failed["what"], failed["why"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 
 from vaultd import places
@@ -11,7 +11,7 @@ from vaultd.doctor.finding import ADVICE, FINE, Finding
 from vaultd.errors import StateError
 from vaultd.i18n import _
 from vaultd.kit import register
-from vaultd.kit.register import Known
+from vaultd.kit.register import Standing
 from vaultd.store import Store
 
 SOON = timedelta(days=30)
@@ -26,8 +26,8 @@ def check_kits(config: Config) -> Iterator[Finding]:
     except StateError:
         return
     try:
-        known = register.known(store)
-        repositories = {one.name: store.target_repository(one.name) for one in config.target}
+        known, today = register.known(store), register.today()
+        found = register.standing(store, [one.name for one in config.target], today)
     finally:
         store.close()
     for kit in known:
@@ -37,27 +37,20 @@ def check_kits(config: Config) -> Iterator[Finding]:
         elif kit.state == register.MAKING:
             text = _("kit {kit} was begun and never finished").format(kit=kit.id)
             yield Finding(ADVICE, "kit", text, _("`vaultd kit revoke {kit}` removes its keys").format(kit=kit.id))
-    yield from _valid(repositories, [kit for kit in known if kit.state == register.VALID])
+    valid = [kit for kit in known if kit.state == register.VALID]
+    yield _valid(found, soon=all(kit.expired(today + SOON) for kit in valid if not kit.expired(today)))
 
 
-def _valid(targets: Mapping[str, str | None], kits: list[Known]) -> Iterator[Finding]:
-    today, new = register.today(), _("make a new one: `vaultd kit create`")
-    good = [kit for kit in kits if not kit.expired(today)]
-    if not good:
-        text = _("every recovery kit has expired") if kits else _("there is no recovery kit")
+def _valid(found: Standing, *, soon: bool) -> Finding:
+    kit, new = found.kit, _("make a new one: `vaultd kit create`")
+    if kit is None:
         why = _("without one, what burns with this machine and its papers cannot be restored: `vaultd kit create`")
-        yield Finding(ADVICE, "kit", text, new if kits else why)
-        return
-    newest = good[-1]
-    lacking = [
-        name for name, repository in targets.items()
-        if name not in newest.keys or repository not in (None, newest.repositories[name])
-    ]  # fmt: skip
-    if lacking:
-        text = _("kit {kit} does not open the targets {targets}").format(kit=newest.id, targets=", ".join(lacking))
-        yield Finding(ADVICE, "kit", text, new)
-    elif all(kit.expired(today + SOON) for kit in good):
-        text = _("kit {kit} expires on {day}").format(kit=newest.id, day=newest.expires)
-        yield Finding(ADVICE, "kit", text, new)
-    else:
-        yield Finding(FINE, "kit", _("kit {kit} is there for all targets").format(kit=newest.id))
+        return Finding(ADVICE, "kit", _("there is no recovery kit"), why)
+    if found.expired:
+        return Finding(ADVICE, "kit", _("every recovery kit has expired"), new)
+    if found.lacking:
+        text = _("kit {kit} does not open the targets {targets}").format(kit=kit.id, targets=", ".join(found.lacking))
+        return Finding(ADVICE, "kit", text, new)
+    if soon:
+        return Finding(ADVICE, "kit", _("kit {kit} expires on {day}").format(kit=kit.id, day=kit.expires), new)
+    return Finding(FINE, "kit", _("kit {kit} is there for all targets").format(kit=kit.id))

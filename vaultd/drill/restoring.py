@@ -117,7 +117,7 @@ def carry_out(
             on_note(_("The ledger does not know these snapshots: nothing can be compared."))
             _count(found, folder)
         else:
-            found.differences = onrecord.differences(bytes(folder), known.sha256, compared.step)
+            found.differences = known.unexplained(onrecord.differences(bytes(folder), known.sha256, compared.step))
             found.uncertain = known.uncertain
             found.files, found.size = compared.files, compared.bytes
     except VaultdError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -43,6 +43,46 @@ class Known:
             self, keys={**self.keys, target: key}, identities={**self.identities, target: identity},
             repositories={**self.repositories, target: repository},
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which kit counts on the day it is needed: the newest that was handed out and not revoked, one that is good today
+    before one that has expired. ``kit`` None: there is none. ``lacking``: targets that it does not open."""
+
+    kit: Known | None = None
+    expired: bool = False
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """``none``, ``expired`` or ``valid``."""
+        if self.kit is None:
+            return "none"
+        return "expired" if self.expired else "valid"
+
+
+def standing(store: Store, targets: Iterable[str], day: date) -> Standing:
+    """What stands on a day. ``targets``: the names of all that there are."""
+    kits = [kit for kit in known(store) if kit.state == VALID]
+    if not kits:
+        return Standing()
+    good = [kit for kit in kits if not kit.expired(day)]
+    newest = (good or kits)[-1]
+    lacking = tuple(
+        name for name in targets
+        if name not in newest.keys or store.target_repository(name) not in (None, newest.repositories[name])
+    )  # fmt: skip
+    return Standing(newest, not good, lacking)
+
+
+def settle(store: Store, day: date) -> None:
+    """Raise the alert of kits that have expired, or clear it: when one is good, or none was handed out."""
+    found = standing(store, (), day)
+    if found.kit is not None and found.expired:
+        store.alerts.raise_("kit-expired", detail={"kit": found.kit.id, "day": found.kit.expires or ""})
+    else:
+        store.alerts.clear("kit-expired")
 
 
 def today() -> date:

@@ -23,6 +23,7 @@ from vaultd.restic.commands import mend as restic_mend
 from vaultd.restic.commands.mend import Lacking
 from vaultd.restic.process import Repository
 from vaultd.retain.place import Place
+from vaultd.verify import packs
 
 ATTEMPTS = 8
 
@@ -80,6 +81,9 @@ async def repair(
                 len(result.mended), len(result.lost), place.who, sorted(set(result.mended.values())),
             )
         )  # fmt: skip
+    whole = result.last or result.first
+    if whole.good and place.store is not None:
+        packs.mended(place.store, place.target.name)
     return result
 
 

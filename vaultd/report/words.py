@@ -36,7 +36,7 @@ _DEEDS = {
     "verification": N_("verification"), "forget": N_("snapshots removed"), "prune": N_("space cleared"),
     "destroyed-records": N_("records destroyed"), "repair": N_("repair"), "kit-created": N_("kit made"),
     "kit-revoked": N_("kit revoked"), "kit-opened": N_("kit opened"), "repository-moved": N_("repository moved"),
-    "drill": N_("restore drill"),
+    "drill": N_("restore drill"), "packs-read": N_("packs read back"),
 }  # fmt: skip
 
 _ALERTS = {
@@ -56,7 +56,7 @@ _ALERTS = {
     "state-full": N_("disk of the state almost full"), "ledger": N_("ledger not writable"),
     "ledger-stopped": N_("ledger signs nothing more"), "ledger-missing": N_("no ledger"),
     "ledger-inconsistent": N_("another history of the ledger"), "anchor-overdue": N_("anchor overdue"),
-    "internal": N_("fault in vaultd"),
+    "internal": N_("fault in vaultd"), "packs-damaged": N_("packs damaged"), "kit-expired": N_("recovery kit expired"),
 }  # fmt: skip
 
 _FIELDS = {

@@ -22,6 +22,9 @@ LARGEST_PACK = 160 << 20
 LARGEST_BLOB = 128 << 20
 _NONCE = _MAC = 16
 _COMPRESSED = 2
+_KINDS, _ZIPPED = (0, 1, 2, 3), (2, 3)
+"""Of an entry in a pack's header: content, folder; the same, compressed."""
+_ENTRY, _ENTRY_ZIPPED = 1 + 4 + 32, 1 + 4 + 4 + 32
 
 
 class DamagedError(Exception):
@@ -84,6 +87,27 @@ class Opener:
             found = self._unzipped(found, blob.size)
         if hashlib.sha256(found).digest() != blob.id:
             raise DamagedError("content")
+        return found
+
+    def pack(self, name: str, sealed: bytes) -> list[Blob]:
+        """The blobs of a whole pack, whose name is the SHA-256 of what is stored, by its own header."""
+        if hashlib.sha256(sealed).hexdigest() != name:
+            raise DamagedError("file")
+        length = int.from_bytes(sealed[-4:], "little")
+        if not 0 < length <= len(sealed) - 4:
+            raise DamagedError("header")
+        header, found, offset, at = self.open(sealed[-4 - length : -4]), list[Blob](), 0, 0
+        while at < len(header):
+            zipped = header[at] in _ZIPPED
+            end = at + (_ENTRY_ZIPPED if zipped else _ENTRY)
+            if header[at] not in _KINDS or end > len(header):
+                raise DamagedError("header")
+            stored = int.from_bytes(header[at + 1 : at + 5], "little")
+            size = int.from_bytes(header[at + 5 : at + 9], "little") if zipped else 0
+            found.append(Blob(header[end - 32 : end], name, offset, stored, size))
+            offset, at = offset + stored, end
+        if offset != len(sealed) - 4 - length:
+            raise DamagedError("header")
         return found
 
     def file(self, name: str, sealed: bytes) -> Any:

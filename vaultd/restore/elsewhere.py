@@ -88,8 +88,11 @@ def lost(result: Result, known: OnRecord | None) -> list[bytes]:
         return sorted(_path_of(text) for text in named if text not in ("", "."))
     to = bytes(result.to)
     return sorted(
-        path for path in known.sha256 if _is_named(path, named) or not os.path.lexists(join(to, path))
-    )  # fmt: skip
+        path
+        for path in known.sha256
+        if (_is_named(path, named) or not os.path.lexists(join(to, path)))
+        and not known.destroyed.covers(path, known.entry)  # what is gone on purpose is not brought from elsewhere
+    )
 
 
 def _is_named(path: bytes, named: Collection[str]) -> bool:

@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vaultd.ledger.chain import older
+from vaultd.ledger.destroyed import Destroyed, destroyed
 from vaultd.ledger.entry import path_of
 from vaultd.ledger.events import FileVersion, SnapshotMade
 from vaultd.ledger.reading import Reader
@@ -27,10 +28,20 @@ BLOCK = 1 << 20
 @dataclass(frozen=True, slots=True)
 class OnRecord:
     """``sha256``: by path relative to the vault. ``uncertain``: so many paths that the base has unread or unconfirmed,
-    so that another content than on record is no damage."""
+    so that another content than on record is no damage. ``destroyed``: paths that were taken out of the base, whose
+    entry is ``entry``, on purpose since: they do not come."""
 
     sha256: Mapping[bytes, bytes]
     uncertain: int
+    destroyed: Destroyed = field(default_factory=Destroyed)
+    entry: int = 0
+
+    def unexplained(self, found: Iterable[Difference]) -> list[Difference]:
+        """The differences but for what is missing because it was destroyed."""
+        return [
+            one for one in found
+            if one.what != "missing" or not self.destroyed.covers(one.path, self.entry)
+        ]  # fmt: skip
 
 
 def of_plan(ledger: Path, plan: Plan) -> OnRecord | None:
@@ -61,7 +72,8 @@ def of_plan(ledger: Path, plan: Plan) -> OnRecord | None:
         for path, digest in found.items()
         if not plan.paths or any(is_below(path, above) for above in plan.paths)
     }
-    return OnRecord(wanted, sum(count for name, count in base["exceptions"].items() if name != "in_motion"))
+    uncertain = sum(count for name, count in base["exceptions"].items() if name != "in_motion")
+    return OnRecord(wanted, uncertain, destroyed(reader, vault, plan.target), int(base["seq"]))
 
 
 def _apply(found: dict[bytes, bytes], rows: Iterable[tuple[bytes, bytes | None]]) -> None:

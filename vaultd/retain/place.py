@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import posixpath
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vaultd import sftp, targets
 from vaultd.config.model import Config, TargetConfig
@@ -24,6 +24,7 @@ from vaultd.protect.recorded import upkeep
 from vaultd.protect.refs import TargetRef
 from vaultd.restic import commands
 from vaultd.restic.process import Repository, Started
+from vaultd.sftp import stored
 from vaultd.store import Store
 
 IDS_IN_ENTRY = 500
@@ -33,7 +34,8 @@ IDS_IN_ENTRY = 500
 @dataclass(frozen=True, slots=True)
 class Place:
     """``config`` and ``target`` as they are reached now (perhaps with other keys than the daemon's). ``host``: whose
-    snapshots. ``root``: the vault's folder, empty where it has none here. ``record`` puts an event on record."""
+    snapshots. ``root``: the vault's folder, empty where it has none here. ``record`` puts an event on record;
+    ``ledger``: the folder that says what its files are, None where there is none."""
 
     config: Config
     target: TargetConfig
@@ -45,6 +47,7 @@ class Place:
     who: str
     record: Callable[[Body], None]
     store: Store | None = None
+    ledger: Path | None = None
 
     @property
     def target_id(self) -> int:
@@ -103,13 +106,7 @@ class Place:
     def data_bytes(self) -> int:
         """How many bytes of packs the repository has. Blocks."""
         with sftp.connect(self.target, self.config.known_hosts(self.target)) as session:
-            folder = posixpath.join(self.target.path, "data")
-            return sum(
-                size
-                for name in session.names(folder)
-                if len(name) == 2
-                for size in session.sizes(posixpath.join(folder, name)).values()
-            )
+            return stored.data_bytes(session, self.target.path)
 
     # what is on record
 

@@ -7,7 +7,7 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -123,6 +123,15 @@ MIGRATIONS: dict[int, str] = {
         target INTEGER NOT NULL, vault INTEGER NOT NULL, path BLOB NOT NULL, result TEXT NOT NULL,
         snapshot TEXT NOT NULL, sha256 BLOB, found BLOB, why TEXT NOT NULL, at INTEGER NOT NULL,
         PRIMARY KEY(target, vault, path)
+    ) WITHOUT ROWID;
+    """,
+    4: """
+    CREATE TABLE pack(               -- what a target's index names
+        target INTEGER NOT NULL, id BLOB NOT NULL, size INTEGER NOT NULL,
+        since INTEGER NOT NULL,      -- when it was seen there first
+        at INTEGER,                  -- when it was read back last; NULL: never
+        fault TEXT,                  -- 'gone', 'damaged'; NULL: it was whole then
+        PRIMARY KEY(target, id)
     ) WITHOUT ROWID;
     """,
 }

@@ -67,7 +67,7 @@ class Coverage:
 
 
 COVERAGE = "verify:coverage"
-OTHER = "another version"
+OTHER, DESTROYED = "another version", "destroyed"
 """What is kept of a file that is no difference: it need not be read again today."""
 
 _DAY_NS = 86400 * 10**9
@@ -159,8 +159,9 @@ class VerifiedStore(UnrecordedStore):
 
     def count_differences(self, target: int, vault: int | None = None) -> int:
         """How many stand, of a vault or of all."""
-        where, values = ("", (target, OTHER)) if vault is None else (" AND vault=?", (target, OTHER, vault))
-        query = f"SELECT count(*) FROM difference WHERE target=? AND result<>?{where}"
+        none = (target, OTHER, DESTROYED)
+        where, values = ("", none) if vault is None else (" AND vault=?", (*none, vault))
+        query = f"SELECT count(*) FROM difference WHERE target=? AND result NOT IN (?, ?){where}"
         return int(self._db.execute(query, values).fetchone()[0])
 
     def note_coverage(self, target: str, found: Mapping[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""How much of what is at a target was read back within the period, for ``status``; and the alerts about it.
+"""How much of what is at a target was read back within the period, for ``status``; and the alerts about it: of the
+files as they are now, and of all that is stored there, which older snapshots need too.
 
 Counted when a verification ends, and kept: it looks at every path, and ``status`` must be quick.
 """
@@ -14,6 +15,7 @@ from vaultd import custody
 from vaultd.ledger.events import AlertChanged
 from vaultd.store import Store
 from vaultd.store.alerts import OnChange
+from vaultd.verify import packs
 
 SINCE = "verify:since"
 """When this host began to verify: nothing is overdue before a whole period has gone by."""
@@ -28,14 +30,21 @@ def update(store: Store, target: str, vaults: Sequence[str], period: float) -> d
         store.set_meta(SINCE, str(begun))
     since = now - int(period * 1e9)
     parts = [store.coverage(number, store.vault_id(vault), since) for vault in vaults]
+    stored = store.pack_coverage(number, since)
     oldest = min((one.oldest for one in parts if one.oldest is not None), default=None)
     found = {
         "as_of": now, "period": period, "files": sum(one.files for one in parts),
         "bytes": sum(one.bytes for one in parts), "verified_files": sum(one.verified_files for one in parts),
         "verified_bytes": sum(one.verified_bytes for one in parts), "oldest": oldest,
+        "stored": {
+            "packs": stored.packs, "bytes": stored.bytes, "read_packs": stored.read_packs,
+            "read_bytes": stored.read_bytes, "oldest": stored.oldest, "damaged": stored.faults,
+        },
     }  # fmt: skip
     store.note_coverage(target, found)
-    if oldest is not None and max(oldest, begun) < since:
+    packs.settle(store, target)
+    late = [one for one in (oldest, stored.oldest) if one is not None]
+    if late and max(min(late), begun) < since:
         store.alerts.raise_("verify-overdue", target=target, detail={"objective_seconds": period})
     else:
         store.alerts.clear("verify-overdue", target=target)

@@ -3,7 +3,7 @@
 A full snapshot may hold a version that nobody hashed, since the file changed while restic ran: a row holds for a
 snapshot only where restic's node has the row's size and mtime, and no later ctime than was seen when it was bound,
 where that is known. And what the ledger says later of a path (another version, that it is gone) explains why an earlier
-snapshot is not as expected.
+snapshot is not as expected; so does it that records were destroyed in it on purpose.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from vaultd.errors import AuthenticationError, HostKeyError, UnreachableError, VaultdError
 from vaultd.i18n import _
 from vaultd.ledger.chain import older
+from vaultd.ledger.destroyed import Destroyed, destroyed
 from vaultd.ledger.entry import path_of
 from vaultd.ledger.events import FileVersion
 from vaultd.ledger.reading import Reader
@@ -105,7 +106,8 @@ class Judge:
     part: Part
     versions: Mapping[bytes, Sequence[Version]]
     known: Known
-    _folders: dict[bytes, dict[bytes, dict[str, Any]]] = field(default_factory=dict)
+    destroyed: Destroyed = field(default_factory=Destroyed)
+    _folders: dict[bytes, dict[bytes, dict[str, Any]] | None] = field(default_factory=dict)
 
     async def judge(self, odd: Odd) -> Difference | None:
         """The verdict on one file; None where it is none: restic's archives show a FIFO as an empty file."""
@@ -119,9 +121,10 @@ class Judge:
 
     async def _verdict(self, odd: Odd) -> tuple[Verdict, str]:
         row = odd.row
+        if row is not None and odd.found is None and await self._is_destroyed(odd):
+            return Verdict.DESTROYED, ""
         if odd.why:
             return (Verdict.DAMAGED if odd.lost else Verdict.UNREADABLE), odd.why
-        later = self._later(odd.path)
         if row is None:
             if any(version.sha256 == odd.found for version in self.versions.get(odd.path, ())):
                 return Verdict.OTHER, ""
@@ -129,14 +132,33 @@ class Judge:
             young = node is not None and nanoseconds(node["ctime"]) > self.part.snapshot.time - YOUNG_NS
             return (Verdict.OTHER if young or self._is_owed(odd.path) else Verdict.UNKNOWN), ""
         if odd.found is None:
-            return (Verdict.OTHER if later or self._is_owed(odd.path) else Verdict.MISSING), ""
+            return (Verdict.OTHER if self._later(row) or self._is_owed(odd.path) else Verdict.MISSING), ""
         node = await self._node(odd.path)
         if node is None or self._is_of(odd, node):
             return Verdict.DAMAGED, ""
         return Verdict.OTHER, ""
 
-    def _later(self, path: bytes) -> bool:
-        return any(version.entry > self.part.entry for version in self.versions.get(path, ()))
+    async def _is_destroyed(self, odd: Odd) -> bool:
+        """Whether a file is not there because it was destroyed. What is there and cannot be read is another thing."""
+        return self.destroyed.covers(odd.path, self.part.entry) and (not odd.why or await self._is_absent(odd.path))
+
+    async def _is_absent(self, path: bytes) -> bool:
+        """Whether the snapshot has no such path, as far as the folders that lead to it can be read."""
+        above = b""
+        for name in path.split(b"/"):
+            nodes = await self._entries(above)
+            if nodes is None:
+                return False
+            if name not in nodes:
+                return True
+            above = join(above, name) if above else name
+        return False
+
+    def _later(self, row: Row) -> bool:
+        """Whether the ledger has another version of the file since. The same one, recorded again for another target,
+        explains nothing."""
+        known = self.versions.get(row.path, ())
+        return any(version.entry > self.part.entry and version.sha256 != row.sha256 for version in known)
 
     def _is_owed(self, path: bytes) -> bool:
         return self.known.is_owed(path)
@@ -155,15 +177,18 @@ class Judge:
 
     async def _node(self, path: bytes) -> dict[str, Any] | None:
         """The file's metadata as the snapshot has it; None where it cannot be had."""
-        folder = parent(path)
+        return (await self._entries(parent(path)) or {}).get(path.rpartition(b"/")[2])
+
+    async def _entries(self, folder: bytes) -> dict[bytes, dict[str, Any]] | None:
+        """The entries of a folder; None where they cannot be had."""
         if folder not in self._folders:
             if len(self._folders) >= MOST_FOLDERS:
                 return None
             self._folders[folder] = await self._nodes(folder)
-        return self._folders[folder].get(path.rpartition(b"/")[2])
+        return self._folders[folder]
 
-    async def _nodes(self, folder: bytes) -> dict[bytes, dict[str, Any]]:
-        """The entries of a folder; none where it cannot be read. Raises UnreachableError and the like: nothing is
+    async def _nodes(self, folder: bytes) -> dict[bytes, dict[str, Any]] | None:
+        """The entries of a folder; None where it cannot be read. Raises UnreachableError and the like: nothing is
         judged by what a broken line left out."""
         where = os.fsdecode(join(self.part.snapshot.root, folder))
         for left in range(TRIES - 1, -1, -1):
@@ -176,17 +201,18 @@ class Judge:
                 raise
             except VaultdError:
                 break
-        return {}
+        return None
 
 
 async def judge_all(
-    repository: Repository, ledger: Path, vault: str, part: Part, known: Known
+    repository: Repository, ledger: Path, vault: str, target: str, part: Part, known: Known
 ) -> tuple[list[Difference], dict[bytes, list[Version]]]:
     """The verdict on every odd file of a snapshot, by path; and all versions of these files."""
     unique = {odd.path: odd for odd in part.rows.odd}  # what has no row may have been read twice
     found = sorted(unique.values(), key=lambda odd: odd.path)
     versions = await asyncio.to_thread(history, ledger, vault, [odd.path for odd in found])
-    judge = Judge(repository, part, versions, known)
+    gone = await asyncio.to_thread(destroyed, Reader(ledger), vault, target) if found else Destroyed()
+    judge = Judge(repository, part, versions, known, gone)
     return [one for odd in found if (one := await judge.judge(odd)) is not None], versions
 
 

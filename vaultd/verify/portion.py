@@ -5,7 +5,8 @@ Nothing of it is held in the daemon's memory, and it can be ended at any moment:
 dies with its parent.
 
 The share of a day is what lets everything be read back in four fifths of the period. Of what there is, that comes first
-which was never verified, then that which was longest ago.
+which was never verified, then that which was longest ago. A day has two shares: of the vaults' files as they are now,
+compared with the ledger; and of all that is stored there, pack by pack (``packs``), so older snapshots too.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from vaultd.errors import VaultdError
 from vaultd.hashing import die_with_parent
 from vaultd.i18n import _
 from vaultd.model import Progress
+from vaultd.restic.process import Repository
 from vaultd.store import Store
-from vaultd.verify import coverage, work
+from vaultd.verify import coverage, packs, work
 from vaultd.verify.kept import Kept
 from vaultd.verify.result import Asked, Kind, Result
 from vaultd.verify.run import Verification
@@ -44,7 +46,7 @@ WHO = "daemon"
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What was read back at a target on a day, of how much."""
+    """What was read back at a target on a day, of how much. ``stored``: bytes of packs."""
 
     day: str
     files: int = 0
@@ -52,40 +54,99 @@ class Day:
     files_due: int = 0
     bytes_due: int = 0
     differences: int = 0
+    stored: int = 0
+    stored_due: int = 0
+
+    @property
+    def files_over(self) -> bool:
+        """Whether that is enough of the files."""
+        return self.files >= self.files_due and self.bytes >= self.bytes_due
 
     @property
     def over(self) -> bool:
         """Whether that is enough."""
-        return self.files >= self.files_due and self.bytes >= self.bytes_due
+        return self.files_over and self.stored >= self.stored_due
+
+    @property
+    def packs_next(self) -> bool:
+        """Whether it is the packs' turn: where the line is too slow for the whole of a day, neither share starves."""
+        if self.stored >= self.stored_due:
+            return False
+        return self.files_over or self.stored * max(1, self.bytes_due) < self.bytes * self.stored_due
 
 
 async def portion(settings: Config, store: Store, target: str, tell: Any) -> dict[str, Any]:
-    """Read back a portion. Returns what the daemon wants to know: ``files``, ``bytes``, ``differences``, ``over`` (the
-    day's share is read) and ``error``."""
+    """Read back a portion. Returns what the daemon wants to know: ``files``, ``bytes``, ``differences``, ``packs``,
+    ``damaged`` (of those), ``over`` (the day's share is read) and ``error``. Raises VaultdError where the repository
+    cannot be looked at."""
     vaults = [vault for vault in settings.vault if target in vault.targets]
     vaults.sort(key=lambda vault: (vault.priority, vault.name))
     names = [vault.name for vault in vaults]
-    day = _day(settings, store, target, names)
-    found: dict[str, Any] = {"files": 0, "bytes": 0, "differences": 0, "over": day.over, "error": None}
-    if day.over:
-        return found
+    day = _kept_day(settings, store, target)
+    if day is None:
+        await _sweep(settings, store, target, tell).renew()
+        day = _day(settings, store, target, names)
+    found: dict[str, Any] = dict.fromkeys(("files", "bytes", "differences", "packs", "damaged"), 0) | {"error": None}
+    if day.packs_next:
+        day = await _stored(settings, store, target, day, found, tell)
+    elif not day.over:
+        day = await _files(settings, store, target, vaults, day, found, tell)
+    store.set_meta(_key(target), json.dumps(asdict(day)))
+    coverage.update(store, target, names, settings.verify.period)
+    return found | {"over": day.over}
+
+
+async def _files(
+    settings: Config, store: Store, target: str, vaults: list[VaultConfig], day: Day, found: dict[str, Any], tell: Any
+) -> Day:  # fmt: skip
+    """Read back files as they are now. Returns the day with what was read."""
     result = await _first(settings, store, target, vaults, day, tell)
     over = result is None  # nothing is due
     if result is not None:
+        custody.leave(settings.host.state, result.entry(WHO))
         day = replace(
             day, files=day.files + result.files, bytes=day.bytes + result.size,
             differences=day.differences + result.count,
         )  # fmt: skip
-        over = day.over or (result.files == 0 and result.error is None)
+        over = result.files == 0 and result.error is None
         error = result.error.as_json() if result.error else None
         found |= {"files": result.files, "bytes": result.size, "differences": result.count, "error": error}
-    if over:
-        day = replace(day, files_due=day.files, bytes_due=day.bytes)
-    store.set_meta(_key(target), json.dumps(asdict(day)))
-    coverage.update(store, target, names, settings.verify.period)
-    if result is not None:
-        custody.leave(settings.host.state, result.entry(WHO))
-    return found | {"over": over}
+    return replace(day, files_due=day.files, bytes_due=day.bytes) if over else day
+
+
+async def _stored(
+    settings: Config, store: Store, target: str, day: Day, found: dict[str, Any], tell: Any
+) -> Day:  # fmt: skip
+    """Read back packs. Returns the day with what was read."""
+    most = min(BYTES, day.stored_due - day.stored)
+    before = time.time_ns() - int(settings.verify.period * RESERVE * 1e9)
+    swept = await _sweep(settings, store, target, tell).read(most, before)
+    if swept.packs:
+        custody.leave(settings.host.state, swept.entry(target, WHO))
+    error = swept.error.as_json() if swept.error else None
+    found |= {"packs": swept.packs, "damaged": len(swept.faults), "error": error}
+    day = replace(day, stored=day.stored + swept.size)
+    nothing = swept.packs == 0 and swept.error is None
+    return replace(day, stored_due=day.stored) if nothing else day
+
+
+def _sweep(settings: Config, store: Store, target: str, tell: Any) -> packs.Sweep:
+    def show(done: int, total: int, size: int, whole: int) -> None:
+        tell(Progress("verify", "", target, "packs", done, total, size, whole, 0.0, None))
+
+    limit = settings.verify.limit
+    return packs.Sweep(
+        store, store.target_id(target), _repository(settings, store, target),
+        fetch.of_target(settings, settings.target_named(target), limit), limit, show,
+    )  # fmt: skip
+
+
+def _repository(settings: Config, store: Store, target: str) -> Repository:
+    """As it is reached within the budget."""
+    return replace(
+        targets.repository(settings, settings.target_named(target)), limit_download=settings.verify.limit,
+        key_hint=store.get_meta(f"key:{target}") or None,
+    )  # fmt: skip
 
 
 async def _first(
@@ -94,10 +155,7 @@ async def _first(
     """Verify of the first vault that has something due."""
     period = settings.verify.period * RESERVE
     most = (min(BYTES, max(1, day.bytes_due - day.bytes)), min(FILES, max(1, day.files_due - day.files)))
-    repository = replace(
-        targets.repository(settings, settings.target_named(target)), limit_download=settings.verify.limit,
-        key_hint=store.get_meta(f"key:{target}") or None,
-    )  # fmt: skip
+    repository = _repository(settings, store, target)
     fetching = fetch.of_target(settings, settings.target_named(target), settings.verify.limit)
     for vault in vaults:
         kept = Kept(store, vault.name, target)
@@ -119,15 +177,23 @@ def _key(target: str) -> str:
 
 def _day(settings: Config, store: Store, target: str, vaults: list[str]) -> Day:
     """The day so far; at its beginning, how much is due."""
-    today = turn_of(settings.verify.period)
-    kept = json.loads(store.get_meta(_key(target)) or "{}")
-    if kept.get("day") == today:
-        return Day(**kept)
+    kept = _kept_day(settings, store, target)
+    if kept is not None:
+        return kept
     days = settings.verify.period / DAY
     found = coverage.update(store, target, vaults, settings.verify.period)
     store.forget_old_verified()
     share = min(1.0, 1 / (RESERVE * days))
-    return Day(today, files_due=-int(-found["files"] * share // 1), bytes_due=int(found["bytes"] * share))
+    return Day(
+        turn_of(settings.verify.period), files_due=-int(-found["files"] * share // 1),
+        bytes_due=int(found["bytes"] * share), stored_due=int(found["stored"]["bytes"] * share),
+    )  # fmt: skip
+
+
+def _kept_day(settings: Config, store: Store, target: str) -> Day | None:
+    """The day, where it has begun."""
+    kept = json.loads(store.get_meta(_key(target)) or "{}")
+    return Day(**kept) if kept.get("day") == turn_of(settings.verify.period) else None
 
 
 def turn_of(period: float) -> str:
@@ -150,7 +216,8 @@ def main() -> int:
     try:
         found = asyncio.run(portion(settings, store, request["target"], tell))
     except VaultdError as error:
-        found = {"files": 0, "bytes": 0, "differences": 0, "over": False, "error": error.as_json()}
+        found = {"files": 0, "bytes": 0, "differences": 0, "packs": 0, "damaged": 0, "over": False,
+                 "error": error.as_json()}  # fmt: skip
     except KeyboardInterrupt:
         return 130  # what was read back is kept
     finally:

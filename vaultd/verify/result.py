@@ -24,7 +24,8 @@ class Verdict(StrEnum):
     ``OK``: stored as on record. ``OTHER``: another version of it is stored, since it changed while the snapshot was
     made; no damage. ``DAMAGED``: what is stored is not what is on record, or cannot be had back. ``MISSING``: on
     record, and not in the snapshot. ``UNREADABLE``: it could not be found out, since the folder's own data cannot be
-    read. ``UNKNOWN``: in the snapshot, and never on record.
+    read. ``UNKNOWN``: in the snapshot, and never on record. ``DESTROYED``: on record, and taken out of the snapshot on
+    purpose since (`vaultd forget --path`), as the ledger says.
     """
 
     OK = "ok"
@@ -33,6 +34,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
     UNREADABLE = "unreadable"
     UNKNOWN = "unknown"
+    DESTROYED = "destroyed"
 
 
 DIFFERENCES = (Verdict.DAMAGED, Verdict.MISSING, Verdict.UNREADABLE, Verdict.UNKNOWN)
@@ -108,8 +110,8 @@ class Result:
     """One vault at one target. ``state``: "done", "interrupted" or "failed" (``error``).
 
     ``counts``: files by verdict, of this run; ``before``: files that the run which this one goes on with had verified.
-    ``others``: what is another version. ``size``: bytes of the files that were read back. ``missing``: snapshots on
-    record that the target has not.
+    ``others``: what is another version, or destroyed. ``size``: bytes of the files that were read back. ``missing``:
+    snapshots on record that the target has not.
     """
 
     vault: str

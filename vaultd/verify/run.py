@@ -98,11 +98,14 @@ class Verification:
         expected = await self._expected()
         self.target = self.result.target = expected.target
         self.result.missing = expected.missing
+        if expected.destroyed:
+            self.result.counts[Verdict.DESTROYED] += expected.destroyed
         self.result.snapshots = [part.snapshot.id for part in expected.parts]
         if expected.gone is not None:
             await self._give_up(expected)
             return
         self.result.time = expected.parts[0].snapshot.time
+        await self._complete([part for part in expected.parts if part.others])
         await self._bulk(expected.parts[0], begun)
         work = [(part, piece) for part in expected.parts for piece in await self._pieces(part, begun)]
         self._meter.begin(
@@ -112,6 +115,12 @@ class Verification:
             await self._read(part, piece)
         for part in expected.parts:
             await self._finish(part)
+
+    async def _complete(self, parts: Sequence[Part]) -> None:
+        """Find out which versions that came on record otherwise these express snapshots hold: one look at all."""
+        listed = await commands.find_files(self.repository, [part.snapshot.id for part in parts]) if parts else {}
+        for part in parts:
+            await asyncio.to_thread(part.add, listed.get(part.snapshot.id, ()))
 
     async def _bulk(self, part: Part, begun: Begun | None) -> None:
         """Many small files are read pack by pack; what could not be read so is left to restic."""
@@ -222,7 +231,9 @@ class Verification:
         missing = await asyncio.to_thread(lambda: list(part.rows.wanted()))
         part.rows.odd.extend(Odd(row.path, row, None, row.size, "", lost=False) for row in missing)
         known = self.kept or judge.Nothing()
-        judged, versions = await judge.judge_all(self.repository, self.ledger, self.vault, part, known)
+        judged, versions = await judge.judge_all(
+            self.repository, self.ledger, self.vault, self.target or "", part, known
+        )
         for one in judged:
             self.result.add(one)
         told = [one for one in judged if one.verdict in DIFFERENCES]

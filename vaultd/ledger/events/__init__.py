@@ -26,6 +26,7 @@ from vaultd.ledger.events.proving import Drilled, Exported, KitCreated, KitOpene
 from vaultd.ledger.events.targets import (
     Forgotten,
     HostKeyRefused,
+    PacksRead,
     Pruned,
     RecordsDestroyed,
     Repaired,
@@ -52,6 +53,7 @@ __all__ = [
     "KitCreated",
     "KitOpened",
     "KitRevoked",
+    "PacksRead",
     "Pruned",
     "RecordsDestroyed",
     "Repaired",
@@ -70,7 +72,7 @@ TYPES: dict[str, type[Body]] = {
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
         KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
-        Verified,
+        Verified, PacksRead,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

@@ -75,6 +75,22 @@ class RecordsDestroyed(Body):
 
 
 @dataclass(frozen=True, slots=True)
+class PacksRead(Body):
+    """Packs of a target were read back whole: so many, of ``size`` bytes. ``damaged``: how many are not as they were
+    stored, or gone; ``ids``: the first of those. ``state``: "done" or "failed" (``error``)."""
+
+    TYPE: ClassVar[str] = "packs-read"
+    target: str
+    state: str
+    packs: int
+    size: int
+    damaged: int
+    who: str
+    ids: Sequence[str] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Repaired(Body):
     """A damaged repository was mended, as far as it could be: so many file versions were ``damaged``, ``mended`` and
     ``lost``. ``packs``: how many pack files were damaged or missing. ``state``: done, partial, lost."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from vaultd.restic.commands.backup import BackupError, BackupResult, backup, backup_command
 from vaultd.restic.commands.keys import Key, add_key, list_keys, remove_key
 from vaultd.restic.commands.look import (
+    Found,
     Lock,
     Node,
     Stats,
     cat_tree,
     count_tagged,
+    find_files,
     ids_tagged,
     key_id,
     list_locks,
@@ -33,6 +35,7 @@ __all__ = [
     "BackupError",
     "BackupResult",
     "Checked",
+    "Found",
     "Key",
     "Lock",
     "Node",
@@ -48,6 +51,7 @@ __all__ = [
     "dump",
     "dump_into",
     "exclude_line",
+    "find_files",
     "find_packs",
     "forget",
     "forget_all",
