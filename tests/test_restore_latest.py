@@ -15,12 +15,13 @@ from vaultd.restore.compare import compare, describe, differences
 from vaultd.restore.result import Outcome
 
 
-@pytest.fixture(autouse=True, params=[1, 1000], ids=["together", "one by one"])
+@pytest.fixture(params=[1, 1000], ids=["together", "one by one"])
 def least(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways bring the same."""
     monkeypatch.setattr(together, "LEAST", request.param)
 
 
+@pytest.mark.usefixtures("least")
 def test_express_files_come_over_the_full_snapshot_and_are_listed(tmp_path: Path) -> None:
     stored = Stored(tmp_path / "s")
     root = stored.root
@@ -51,6 +52,7 @@ def test_express_files_come_over_the_full_snapshot_and_are_listed(tmp_path: Path
     assert (tmp_path / "exact" / "a" / "changed").read_text() == "old"
 
 
+@pytest.mark.usefixtures("least")
 def test_what_was_deleted_after_the_full_snapshot_may_be_back_and_is_named(tmp_path: Path) -> None:
     stored = Stored(tmp_path / "s")
     for name in ("folder/kept", "folder/removed", "untouched/file", "top"):
@@ -65,6 +67,7 @@ def test_what_was_deleted_after_the_full_snapshot_may_be_back_and_is_named(tmp_p
     assert (tmp_path / "restored" / "folder" / "removed").exists()
 
 
+@pytest.mark.usefixtures("least")
 def test_a_file_that_became_a_folder_and_a_folder_that_became_a_file_are_put_beside(tmp_path: Path) -> None:
     stored = Stored(tmp_path / "s")
     root = stored.root
@@ -90,6 +93,7 @@ def test_a_file_that_became_a_folder_and_a_folder_that_became_a_file_are_put_bes
     assert sorted(kind for kind, *_rest in result.express(1)) == ["beside", "beside"]
 
 
+@pytest.mark.usefixtures("least")
 def test_a_replaced_file_leaves_its_other_names_with_their_content(tmp_path: Path) -> None:
     stored = Stored(tmp_path / "s")
     write(stored.root / "one", "old")
