@@ -56,7 +56,7 @@ class StandIn:
             raise self.failure
         return {
             "version": 1, "host": "h", "as_of": "2026-01-01T00:00:00.000Z", "daemon": {"running": True},
-            "state": "protected", "vaults": [], "targets": [], "ledger": {}, "alerts": [], "progress": [],
+            "state": "protected", "vaults": [], "targets": [], "ledger": {}, "kit": {}, "alerts": [], "progress": [],
         }  # fmt: skip
 
     async def request_backup(self, request: BackupRequest) -> Job:

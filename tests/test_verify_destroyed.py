@@ -131,6 +131,21 @@ def test_what_was_to_be_destroyed_and_is_there_damaged_is_damage(case: Recorded)
     assert [(one.path, one.verdict) for one in result.differences] == [(b"gone", Verdict.DAMAGED)]
 
 
+def test_an_earlier_version_is_found_in_the_copy_of_its_snapshot(case: Recorded) -> None:
+    case.put(*NAMES)
+    old = hashlib.sha256(b"content of stays").digest()
+    write(case.root / "stays", "newer content of stays")
+    case.put("stays")
+    case.take_out("gone")
+    case.note(act("gone"))
+    spoil(case, hashlib.sha256(b"newer content of stays").hexdigest())
+    (found,) = case.verify().differences
+    assert (found.path, found.verdict) == (b"stays", Verdict.DAMAGED)
+    assert found.good is not None
+    assert (found.good.sha256, found.good.same, found.good.read) == (old, False, True)
+    assert found.good.snapshot in {one.id for one in case.stored.listed()}
+
+
 def test_an_express_snapshot_with_nothing_left_in_it_is_not_missed(case: Recorded) -> None:
     case.put(*NAMES)
     write(case.root / "gone", "newer content of gone")

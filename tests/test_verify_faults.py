@@ -162,9 +162,9 @@ def test_a_slow_target_is_waited_for_and_a_hanging_one_given_up(site: VerifySite
     server, over = site.servers["offsite"], threading.Event()
 
     def hinder() -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.3):
             server.freeze()
-            over.wait(0.4)
+            over.wait(2.0)  # longer than what is taken for an end, where it should not be
             server.thaw()
 
     thread = threading.Thread(target=hinder)

@@ -189,11 +189,22 @@ def test_a_line_that_breaks_is_no_damage_and_a_disk_that_cannot_read_is(two: Two
     assert (found.packs, len(found.faults), found.error) == (1, 1, None)
 
 
-def test_a_damaged_index_is_told(two: TwoVersions) -> None:
+def test_a_damaged_file_of_the_index_is_told_and_the_rest_is_read(two: TwoVersions) -> None:
     index = next((two.stored.path / "index").iterdir())
+    whole = index.read_bytes()
     overwrite(index, 30, b"\x01")
-    with pytest.raises(RepositoryError, match="index"):
-        two.renew()
+    (two.stored.path / "index" / "stray").write_text("of somebody else")
+    two.renew()
+    assert two.store.pack_faults(two.target) == [(bytes.fromhex(index.name), "damaged")]
+    packs.settle(two.store, "offsite")
+    assert two.store.alerts.is_open("packs-damaged", target="offsite")
+    found = two.read()
+    assert (found.faults, found.error) == ([], None) and found.packs >= 2
+    index.write_bytes(whole)
+    two.renew()
+    packs.settle(two.store, "offsite")
+    assert two.store.alerts.list() == []
+    assert two.store.pack_coverage(two.target, 0).packs == len(two.files())
 
 
 def test_it_can_be_ended_between_two_packs_and_what_was_read_stays_so(two: TwoVersions) -> None:

@@ -33,8 +33,8 @@ def _window(value: Any) -> Minutes | None:
 
 
 class VerifyConfig(Table):
-    """[verify]. ``period``: within so many seconds the daemon has read back every file at every target. ``window``: the
-    time of day in which it does so, None: any. ``limit``: KiB/s, None: as fast as the line is.
+    """[verify]. ``period``: within so many seconds the daemon has read back every file and every pack at every target.
+    ``window``: the time of day in which it does so, None: any. ``limit``: KiB/s, None: as fast as the line is.
 
     ``scheduled`` false: the daemon reads nothing back by itself.
     """

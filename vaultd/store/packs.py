@@ -50,6 +50,10 @@ class PackStore(VerifiedStore):
         )
         return [(bytes(one), size) for one, size in found]
 
+    def has_pack(self, target: int, pack: bytes) -> bool:
+        """Whether the index names a pack, as far as is known."""
+        return self._db.execute("SELECT 1 FROM pack WHERE target=? AND id=?", (target, pack)).fetchone() is not None
+
     def note_pack(self, target: int, pack: bytes, fault: str | None = None) -> None:
         """A pack was read back: it is whole, or it is not."""
         with self.database.write() as db:

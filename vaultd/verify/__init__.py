@@ -6,5 +6,5 @@ decides what is read in which pieces, ``sample`` which files; ``careful`` goes o
 Many small files are read otherwise: ``bulk`` has their packs fetched (``fetch``) and opened (``openers``).
 ``judge`` says what a difference is, ``good`` which version is still whole. ``run`` verifies one vault at one target,
 ``result`` is what was found, ``kept`` what the state keeps of it; ``portion`` is the daemon's daily share, in a process
-of its own.
+of its own, in which ``packs`` reads back all that is stored there, and ``coverage`` counts what was read.
 """

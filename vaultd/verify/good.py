@@ -38,6 +38,7 @@ class _Held:
     snapshot: str
     time: int
     version: Version
+    change_set: str
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Finder:
     stall: float
     reads: int = 0
     _listed: dict[str, dict[str, StoredSnapshot]] = field(default_factory=dict)
+    _ids: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def find(self, one: Difference, versions: Sequence[Version]) -> Good | None:
         """A version that is whole; None where none is known."""
@@ -63,7 +65,7 @@ class Finder:
                 return unread or (found if held.target != self.here or not same else None)
             there = await self._is_whole(one.path, held)
             if there:
-                return Good(held.target, held.snapshot, held.time, sha256, same, read=True)
+                return Good(held.target, self._ids[held.target, held.snapshot], held.time, sha256, same, read=True)
             if there is None and unread is None:
                 unread = Good(held.target, held.snapshot, held.time, sha256, same, read=False)
         return unread
@@ -86,10 +88,14 @@ class Finder:
         for made in self.snapshots:
             own = made["change_set"] == version.change_set
             full = (
-                made["kind"] == "full" and "manifest_to" in made and version.entry < int(made["manifest_to"]) <= later
+                made["kind"] == "full"
+                and "manifest_to" in made
+                and version.entry < int(made["manifest_to"]) <= later
+                # What its own run has found is not before that place, and is in it too.
+                and all(other is version or other.change_set != made["change_set"] for other in versions)
             )
             if own or full:
-                yield _Held(made["target"], made["snapshot"], int(made["time_ns"]), version)
+                yield _Held(made["target"], made["snapshot"], int(made["time_ns"]), version, made["change_set"])
 
     async def _is_whole(self, path: bytes, held: _Held) -> bool | None:
         """Read it back. None: it cannot be found out now."""
@@ -102,9 +108,13 @@ class Finder:
                 self._listed[held.target] = {one.id: one for one in await commands.snapshots(repository, tags)}
         except VaultdError:
             return None
-        snapshot = self._listed[held.target].get(held.snapshot)
+        listed = self._listed[held.target]
+        # Or a copy of it, since something was destroyed or the repository moved: the content decides.
+        copy = (one for one in listed.values() if one.change_set == held.change_set)
+        snapshot = listed.get(held.snapshot) or next(copy, None)
         if snapshot is None:
             return False
+        self._ids[held.target, held.snapshot] = snapshot.id
         self.reads += 1
         _ended, found = await read_file(
             repository, snapshot.id, join(snapshot.root, path), lambda _size: None, self.stall

@@ -9,12 +9,12 @@ version of every file in every snapshot is there, as restic stored it.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vaultd.errors import RepositoryError, VaultdError
-from vaultd.i18n import _
 from vaultd.ledger.events import PacksRead
 from vaultd.restic.blobs import DamagedError, MasterKey, Opener, blobs_of, master_key
 from vaultd.restic.fetch import Fetch, Fetching
@@ -22,6 +22,7 @@ from vaultd.restic.process import Repository
 from vaultd.store import Store
 
 GONE, DAMAGED, UNREADABLE = "gone", "damaged", "unreadable"
+_NAME = re.compile("[0-9a-f]{64}", re.ASCII)
 MOST_ON_RECORD = 100
 """So many ids of packs that are not whole are in the ledger's entry."""
 
@@ -64,7 +65,8 @@ class Sweep:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     async def renew(self) -> None:
-        """Look which packs the index names now. Raises VaultdError."""
+        """Look which packs the index names now. A file of the index that is damaged is noted like a pack. Raises
+        VaultdError."""
         await self._apart(self._renew)
 
     async def read(self, most: int, before: int) -> Swept:
@@ -103,24 +105,24 @@ class Sweep:
             await asyncio.gather(working, return_exceptions=True)
 
     def _renew(self, fetch: Fetch, opener: Opener) -> None:
-        self.store.set_packs(self.target, self._listed(fetch, opener).items())
-
-    def _listed(self, fetch: Fetch, opener: Opener) -> dict[bytes, int]:
-        """The packs by the index, and how much is in each."""
-        sizes = dict[bytes, int]()
+        sizes, damaged = dict[bytes, int](), list[bytes]()
         for name in fetch.names("index"):
+            if not _NAME.fullmatch(name):
+                continue  # nothing of restic's
             try:
-                for blob in blobs_of(opener.file(name, fetch.get(f"index/{name}"))):
-                    pack = bytes.fromhex(blob.pack)
-                    sizes[pack] = sizes.get(pack, 0) + blob.length
+                raw = fetch.get(f"index/{name}")
             except FileNotFoundError:
                 continue  # a newer one stands in for it
-            except (DamagedError, ValueError) as error:
-                raise RepositoryError(
-                    _("the index of the repository cannot be read"), _("file {name} is damaged").format(name=name[:8]),
-                    _("vaultd repair writes it anew"),
-                ) from error  # fmt: skip
-        return sizes
+            try:
+                found = [(bytes.fromhex(blob.pack), blob.length) for blob in blobs_of(opener.file(name, raw))]
+            except (DamagedError, ValueError):
+                damaged.append(bytes.fromhex(name))
+                found = [(damaged[-1], len(raw))]
+            for pack, length in found:
+                sizes[pack] = sizes.get(pack, 0) + length
+        self.store.set_packs(self.target, sizes.items())
+        for one in damaged:
+            self.store.note_pack(self.target, one, DAMAGED)
 
     def _read(self, fetch: Fetch, opener: Opener, chosen: list[bytes], size: int, found: Swept) -> None:
         for pack in chosen:
@@ -130,9 +132,8 @@ class Sweep:
             if self._stop.is_set() and fault is not None:
                 return  # ended in the middle of it
             if fault == GONE:
-                there = self._listed(fetch, opener)  # it may have been cleared away meanwhile, by right
-                if pack not in there:
-                    self.store.set_packs(self.target, there.items())
+                self._renew(fetch, opener)  # it may have been cleared away meanwhile, by right
+                if not self.store.has_pack(self.target, pack):
                     continue
             self.store.note_pack(self.target, pack, fault)
             found.packs += 1
