@@ -256,6 +256,16 @@ def test_a_damaged_index_is_passed_by(five: Five, tmp_path: Path) -> None:
             found.tree(bytes(32))
 
 
+@pytest.mark.parametrize(("name", "value"), [("SMALL_PACK", 1000), ("KEPT", 1000)])
+def test_folders_in_large_packs_are_fetched_by_themselves(
+    five: Five, tmp_path: Path, prepared: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, name: str, value: int
+) -> None:
+    """And what is not kept is fetched again."""
+    monkeypatch.setattr(contents, name, value)
+    assert told(five.restore(tmp_path / "to")) == five.by_restic
+    assert prepared == [(1, 5)]
+
+
 class Stop(BaseException):
     """As a Ctrl-C would."""
 

@@ -20,7 +20,7 @@ from vaultd.restic.commands.look import unquoted
 from vaultd.restic.fetch import Fetch
 
 SMALL_PACK = 1 << 20
-"""A pack of folders of this size is fetched whole: the other folders of its snapshot are in it too."""
+"""So much of a pack with folders is fetched at once: the other folders of its snapshot are there too."""
 
 KEPT = 32 << 20
 """So many bytes of such packs are kept."""
@@ -110,13 +110,11 @@ class Contents:
             raise DamagedError("folder") from error
 
     def _sealed(self, blob: Blob) -> bytes:
+        if blob.offset + blob.length > SMALL_PACK:
+            return self._part(blob.pack, blob.offset, blob.length)
         pack = self._packs.get(blob.pack)
         if pack is None:
-            if blob.offset + blob.length > SMALL_PACK:
-                return self._part(blob.pack, blob.offset, blob.length)
-            # One byte more than a small pack has: what is larger is not taken for whole.
-            pack = self._part(blob.pack, 0, SMALL_PACK)
-            self._packs[blob.pack] = pack
+            pack = self._packs[blob.pack] = self._part(blob.pack, 0, SMALL_PACK)  # as much of it as there is
             while sum(map(len, self._packs.values())) > KEPT:
                 self._packs.popitem(last=False)
         return pack[blob.offset : blob.offset + blob.length]

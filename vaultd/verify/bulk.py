@@ -20,6 +20,7 @@ from typing import Any
 
 from vaultd.restic.blobs import Blob, DamagedError, Opener, blobs_of
 from vaultd.restic.commands.look import unquoted
+from vaultd.restic.contents import StoppedError
 from vaultd.restic.fetch import Fetch
 from vaultd.verify.expect import Part
 from vaultd.verify.openers import Openers, result_of
@@ -57,10 +58,6 @@ CREATE TABLE more(path BLOB PRIMARY KEY, size INTEGER, content TEXT) WITHOUT ROW
 """
 
 Take = Callable[[Sequence[Record]], None]
-
-
-class StoppedError(Exception):
-    """Somebody does not want it any more."""
 
 
 def worth_it(files: int, size: int) -> bool:

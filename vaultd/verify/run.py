@@ -20,6 +20,7 @@ from vaultd.errors import RepositoryError, VaultdError
 from vaultd.model import Progress, StoredSnapshot
 from vaultd.restic import commands
 from vaultd.restic.blobs import DamagedError, MasterKey, Opener, master_key
+from vaultd.restic.contents import StoppedError
 from vaultd.restic.fetch import Fetching
 from vaultd.restic.process import Repository
 from vaultd.verify import bulk, careful, expect, judge, plan, sample
@@ -135,7 +136,7 @@ class Verification:
         def read() -> None:
             if self.fetching is None:
                 return
-            with self.fetching() as fetch, contextlib.suppress(DamagedError, bulk.StoppedError, FileNotFoundError):
+            with self.fetching() as fetch, contextlib.suppress(DamagedError, StoppedError, FileNotFoundError):
                 take, good = partial(self._taken, part), partial(self._good, part)
                 bulk.Bulk(self._place, part, opener, fetch, take, good, self._meter.bytes_read, stop).run()
 
