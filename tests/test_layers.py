@@ -27,7 +27,7 @@ LAYERS = (
     {"custody"},
     {"protect", "restore", "status"},
     {"kit"},
-    {"doctor", "bag", "report", "retain"},
+    {"doctor", "bag", "report", "retain", "pull"},
     {"drill", "repair", "verify"},
     # L3
     {"control"},

@@ -3,12 +3,13 @@
 Fields are text, whole numbers, lists and objects of them; ``bytes`` are hex, ``path`` is a file name as bytes. None is
 left out. Times in the text are RFC 3339; ``_ns`` are nanoseconds since 1970 as text, since JSON's numbers end at 2**53.
 
-``base`` the class of all; ``protection``, ``targets`` and ``proving`` the types.
+``base`` the class of all; ``protection``, ``targets``, ``disks`` and ``proving`` the types.
 """
 
 from __future__ import annotations
 
 from vaultd.ledger.events.base import Body, Given
+from vaultd.ledger.events.disks import BayConfirmed, DiskReleased, PullListChanged
 from vaultd.ledger.events.protection import (
     AlertChanged,
     Begin,
@@ -36,11 +37,13 @@ from vaultd.ledger.events.targets import (
 __all__ = [
     "TYPES",
     "AlertChanged",
+    "BayConfirmed",
     "Begin",
     "Body",
     "CheckpointKept",
     "ConfigurationLoaded",
     "DaemonState",
+    "DiskReleased",
     "DocumentKept",
     "Drilled",
     "Exported",
@@ -53,6 +56,7 @@ __all__ = [
     "KitOpened",
     "KitRevoked",
     "Pruned",
+    "PullListChanged",
     "RecordsDestroyed",
     "Repaired",
     "RepositoryMoved",
@@ -69,7 +73,7 @@ TYPES: dict[str, type[Body]] = {
     for kind in (
         Begin, FileVersion, SnapshotMade, RunEnded, Restored, Exported, ConfigurationLoaded, VaultDescribed,
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
-        KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
+        BayConfirmed, DiskReleased, PullListChanged, KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
         Verified,
     )
 }  # fmt: skip

@@ -1,0 +1,108 @@
+"""The processes that hold something of a disk: open files, working folders, mapped files, the devices themselves.
+
+Found by the mount that each handle is on, so that a bind mount or a btrfs subvolume hides nobody. Nothing is opened but
+by O_PATH, which waits for no disk. Names of files are not kept: they may be secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from vaultd.pull.model import User
+from vaultd.pull.stack import Reader, Stack
+
+PROC = Path("/proc")
+_UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)", re.ASCII)
+
+
+def find(stack: Stack) -> tuple[User, ...]:
+    """Who holds something of a stack, by pid. Without root only one's own processes are seen: see ``sees_all``."""
+    mounts, numbers = set(stack.mounts), stack.numbers
+    if not numbers and not mounts:
+        return ()
+    return tuple(_user(pid) for pid in _pids() if any(_holds(handle, mounts, numbers) for handle in _handles(pid)))
+
+
+def sees_all() -> bool:
+    """Whether this process may look into those of others."""
+    try:
+        os.readlink(PROC / "1/cwd")
+    except OSError:
+        return False
+    return True
+
+
+def elsewhere(stack: Stack, reader: Reader) -> tuple[User, ...]:
+    """Processes in whose own view of the machine a file system of the stack is still mounted: after it was unmounted
+    here, they keep it. One for each view."""
+    numbers = {one.number for one in stack.devices.values()} | {one.number for one in stack.mounts.values()}
+    found, views = list[User](), {_view("self")}
+    for pid in _pids():
+        view = _view(str(pid))
+        if view is None or view in views:
+            continue
+        views.add(view)
+        if any(mount.number in numbers for mount in reader.mounts(str(pid))):
+            found.append(_user(pid))
+    return tuple(found)
+
+
+def _pids() -> list[int]:
+    return sorted(int(name) for name in os.listdir(PROC) if name.isdecimal() and int(name) != os.getpid())
+
+
+def _view(pid: str) -> str | None:
+    with contextlib.suppress(OSError):
+        return os.readlink(PROC / pid / "ns/mnt")
+    return None
+
+
+def _handles(pid: int) -> Iterator[Path]:
+    folder = PROC / str(pid)
+    for name in ("cwd", "root", "exe"):
+        yield folder / name
+    for part in ("fd", "map_files"):
+        with contextlib.suppress(OSError):  # it has ended, or is not ours to look into
+            for name in os.listdir(folder / part):
+                yield folder / part / name
+
+
+def _holds(handle: Path, mounts: set[int], numbers: set[str]) -> bool:
+    try:
+        opened = os.open(handle, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        found = os.fstat(opened)
+        if stat.S_ISBLK(found.st_mode) and _number(found.st_rdev) in numbers:
+            return True
+        return _number(found.st_dev) in numbers or _mount_of(opened) in mounts
+    finally:
+        os.close(opened)
+
+
+def _number(device: int) -> str:
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def _mount_of(handle: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines():
+        if line.startswith("mnt_id:"):
+            return int(line.removeprefix("mnt_id:"))
+    return 0
+
+
+def _user(pid: int) -> User:
+    folder = PROC / str(pid)
+    name, unit = "?", ""
+    with contextlib.suppress(OSError):
+        name = (folder / "comm").read_text("utf-8", "replace").strip()
+    with contextlib.suppress(OSError):
+        units = _UNIT.findall((folder / "cgroup").read_text("utf-8", "replace"))
+        unit = next((one for one in reversed(units) if one.endswith(".service")), "")
+    return User(pid, "".join(one if one.isprintable() else "?" for one in name), unit)
