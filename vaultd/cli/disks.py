@@ -81,9 +81,9 @@ def map_command(cli: Cli, what: str, svg: Path | None, png: Path | None) -> int:
         cli.say(line)
     render_problems(cli, found)
     if svg is not None or png is not None:
-        from vaultd.cli import disks_picture
+        from vaultd.cli.disks_picture import write
 
-        disks_picture.write(found, shown, svg=svg, png=png)
+        write(found, shown, svg=svg, png=png)
     return EXIT_DONE
 
 

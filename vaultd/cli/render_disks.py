@@ -20,19 +20,22 @@ KINDS = {
 
 NOTES = {
     "degraded": N_("degraded"), "writeback-cache": N_("write-back cache"), "tpm": N_("bound to this machine's TPM"),
-    "token": N_("bound to a token"), "header": N_("its header lies elsewhere"), "not-in-sync": N_("a member is not in sync"),
+    "token": N_("bound to a token"), "header": N_("its header lies elsewhere"),
+    "not-in-sync": N_("a member is not in sync"),
     "guessed": N_("not known for sure"), "cycle": N_("leads back to itself"), "gone": N_("gone"),
 }  # fmt: skip
 
 PROBLEMS = {
     "no-wwn": N_("no WWN"), "double-wwn": N_("another disk has this WWN too"), "no-serial": N_("no serial number"),
     "double-serial": N_("another disk has this serial number too"),
-    "double-slot": N_("another disk claims this bay too: look"), "slot-differs": N_("the bay's number is in doubt: look"),
+    "double-slot": N_("another disk claims this bay too: look"),
+    "slot-differs": N_("the bay's number is in doubt: look"),
     "part-encrypted": N_("encrypted in part only"), "no-size": N_("tells no size: it may be dying"), "gone": N_("gone"),
 }  # fmt: skip
 
 UNSEEN = {
-    "raid-controller": N_("disks behind a raid controller: not seen"), "virtual": N_("virtual: its disks are the host's"),
+    "raid-controller": N_("disks behind a raid controller: not seen"),
+    "virtual": N_("virtual: its disks are the host's"),
     "remote": N_("its disks stand elsewhere"),
 }  # fmt: skip
 

@@ -16,11 +16,11 @@ from vaultd.watch.mounts import Mount, unescape
 
 PSEUDO = frozenset(
     b"autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts efivarfs fusectl mqueue nsfs proc pstore "
-    b"rpc_pipefs securityfs selinuxfs smackfs sysfs tracefs nfsd fuse.lxcfs fuse.portal".split()
+    b"devtmpfs rpc_pipefs securityfs selinuxfs smackfs sysfs tracefs nfsd fuse.lxcfs fuse.portal".split()
 )
 """What holds no file of anybody's."""
 
-MEMORY = frozenset(b"tmpfs ramfs rootfs devtmpfs hugetlbfs".split())
+MEMORY = frozenset(b"tmpfs ramfs rootfs hugetlbfs".split())
 
 
 class Mounted(Protocol):
@@ -48,6 +48,10 @@ class Mounted(Protocol):
         """The layers below a path of the machine."""
         ...
 
+    def journal(self, number: str) -> str | None:
+        """The device of the journal of the file system on a device, where it is another one."""
+        ...
+
 
 def layer(graph: Mounted, mount: Mount) -> Layer:
     """The layer of what is mounted, and all below it."""
@@ -72,9 +76,12 @@ def layer(graph: Mounted, mount: Mount) -> Layer:
     below = [graph.numbered(mount.device)]
     if below[0].kind is Kind.UNKNOWN and os.fsdecode(mount.source) in graph.nodes:
         below = [graph.node(os.fsdecode(mount.source))]
-    journal = re.search(rb"(?:^|,)logdev=([^,]+)", mount.options)
-    if journal:  # XFS: the log may stand on another device, and without it the rest cannot be mounted
+    # A journal may stand on another device, and without it the rest cannot be mounted.
+    journal = re.search(rb"(?:^|,)logdev=([^,]+)", mount.options)  # XFS
+    if journal:
         below.append(graph.node(os.fsdecode(unescape(journal[1]))))
+    elif graph.journal(mount.device) is not None:
+        below.append(graph.node(graph.journal(mount.device) or ""))
     return _on(kind, source, tuple(below))
 
 
@@ -156,13 +163,10 @@ def _zfs(graph: Mounted, mount: Mount) -> Layer:
     name = clean(mount.source).split("/")[0].split("@")[0]
     pool = graph.pools.get(name)
     if pool is None:
-        members = [block.name for block in graph.blocks.values()
-                   if block.udev.get("ID_FS_TYPE") == "zfs_member" and block.udev.get("ID_FS_LABEL") == name]  # fmt: skip
-        below = tuple(graph.device(one) for one in members)
-        notes = ("guessed",)
-        return _on(
-            "zfs", clean(mount.source), (Layer(Kind.ZPOOL, name, "", below, rules.all_of(len(below)), notes=notes),)
-        )
+        members = [block for block in graph.blocks.values() if block.udev.get("ID_FS_TYPE") == "zfs_member"]
+        below = tuple(graph.device(one.name) for one in members if one.udev.get("ID_FS_LABEL") == name)
+        made = Layer(Kind.ZPOOL, name, "", below, rules.all_of(len(below)), notes=("guessed",))
+        return _on("zfs", clean(mount.source), (made,))
     parts = [_vdev(graph, part) for part in (*pool.data, *pool.special)]
     needed = len(parts)
     parts += [_vdev(graph, part) for heading, part in pool.other if heading == "logs"]  # the last seconds' writes
@@ -194,7 +198,7 @@ def _zfs_node(graph: Mounted, name: str) -> str:
 
 
 def _bcachefs(graph: Mounted, mount: Mount) -> Layer:
-    """The source names all devices ("/dev/sda:/dev/sdb"). Which of them a copy needs depends on targets and replicas."""
+    """The source names all devices ("/dev/sda:/dev/sdb"). Which of them a copy needs is up to targets and replicas."""
     nodes = [os.fsdecode(one) for one in mount.source.split(b":") if one]
     first = {graph.nodes.get(node) for node in nodes}
     names: Sequence[str] = ()

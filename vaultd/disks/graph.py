@@ -33,6 +33,7 @@ class Told:
     arrays: dict[str, mdadm.Array] = field(default_factory=dict)
     pools: dict[str, zpool.Pool] = field(default_factory=dict)
     usages: dict[str, btrfs.Usage] = field(default_factory=dict)  # by UUID or by mount's source
+    journals: dict[str, str] = field(default_factory=dict)  # path in /dev of a file system -> that of its journal
     locks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # encrypted device -> "tpm", "header", ...
 
 
@@ -52,6 +53,7 @@ class Graph:
         self.machine, self.blocks, self.nodes, self.mounts = machine, blocks, nodes, mounts
         self.tables, self.states, self.volumes, self.arrays = told.tables, told.states, told.volumes, told.arrays
         self.pools, self.usages, self._locks = told.pools, told.usages, told.locks
+        self._journals = {nodes[one]: journal for one, journal in told.journals.items() if one in nodes}
         self._disks = {name: disk for disk in disks for name in disk.names}
         self._leaves = {
             disk.key: Layer(Kind.DISK, disk.names[0], disk.model, disk=disk.key) for disk in disks if disk.names
@@ -91,6 +93,10 @@ class Graph:
             made = self._guarded(name, lambda: self._device(name))
             self._made[name] = made
         return made
+
+    def journal(self, number: str) -> str | None:
+        """The device of the journal of the file system on a device, where it is another one."""
+        return self._journals.get(self._numbers.get(number, ""))
 
     def crypt_notes(self, below: str) -> tuple[str, ...]:
         """What unlocking an encrypted device needs besides a passphrase."""

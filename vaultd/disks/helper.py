@@ -1,4 +1,4 @@
-"""The one place that runs storage programs, most of which need root: a fixed list of commands, all of them reading only.
+"""The one place that runs storage programs, most of which need root: a fixed list of commands, all only reading.
 
 A command is chosen by its key; the only argument any of them takes is the name of a block device that the kernel has
 now. There is no shell, and the environment is made from nothing. Each has a time limit; what cannot be ended is left
@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "pvs": (("pvs", "--readonly", "--reportformat", "json", "-o", "pv_name,vg_name"), True),
     "zpool": (("zpool", "status", "-P", "-L"), False),
     "multipath": (("multipath", "-ll"), True),
-    "btrfs": (("btrfs", "filesystem", "show"), True),
+    "blkid": (("blkid", "--cache-file", "/dev/null"), True),
     "mdadm": (("mdadm", "--detail", f"/dev/{DEVICE}"), True),
     "luks": (("cryptsetup", "luksDump", "--dump-json-metadata", f"/dev/{DEVICE}"), True),
     "smart": (("smartctl", "--json", "-i", "-H", "-A", "-n", "standby", f"/dev/{DEVICE}"), True),
@@ -76,7 +76,7 @@ Ask = Callable[[str, str], Answer]
 def command(key: str, device: str = "") -> list[str]:
     """The words of a command. Raises ValueError for a key that is not on the list, and for a device that is none: its
     name is nothing but a name, and the kernel has it."""
-    words, _root = COMMANDS[key] if key in COMMANDS else ((), False)
+    words, _root = COMMANDS.get(key, ((), False))
     wants = any(DEVICE in word for word in words)
     if not words or wants != bool(device):
         raise ValueError(f"no such command: {key!r}")

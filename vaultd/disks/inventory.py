@@ -29,6 +29,7 @@ def read(
     now = time.time_ns() // 1_000_000 * 1_000_000  # as exact as it is kept
     blocks, mounts = sysfs.blocks(machine), mapping.mounts(machine)
     answers = telling.ask(machine, blocks, mounts, ask)
+    blocks = sysfs.completed(blocks, answers.slaves)
     disks = listing.disks(machine, blocks, confirmed or {})
     problems = [*answers.problems]
     if health and ask is not None:

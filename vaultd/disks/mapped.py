@@ -1,7 +1,7 @@
 """Layers of device mapper: LVM, LUKS, multipath, firmware raid, and what else it has.
 
-The kernel's own table says it exactly (``dmsetup table``, needs root). Without it the kernel's slaves are known, and the
-names that LVM gives to its hidden volumes; a level is then a guess, and said to be one.
+The kernel's own table says it exactly (``dmsetup table``, needs root). Without it the kernel's slaves are known, and
+the names that LVM gives to its hidden volumes; a level is then a guess, and said to be one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a program that may never end: bounded in time and in what it prints, and left behind when not even a kill ends it.
+"""Run a program that may never end: bounded in time and output, and left behind when not even a kill ends it.
 
 A program that waits for a dying disk is in the kernel (state D) and cannot be killed; waiting for its end would hang
 as it does.
@@ -6,6 +6,7 @@ as it does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -23,8 +24,8 @@ _left = list[subprocess.Popen[bytes]]()
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it went. ``code``: its exit code, negative for a signal, None when it did not end in time. ``stuck``: it could
-    not be ended at all."""
+    """How it went. ``code``: its exit code, negative for a signal, None when it did not end in time. ``stuck``: it
+    could not be ended at all."""
 
     code: int | None
     out: bytes
@@ -104,10 +105,8 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it has just ended
 
 
 def _reap() -> None:

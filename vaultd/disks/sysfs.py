@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from vaultd.disks import udevdb
 from vaultd.disks.machine import Machine
@@ -62,6 +63,16 @@ def _block(machine: Machine, name: str, folder: str, path: str, parent: str | No
     return Block(name, number, path, folder, parent, size, slaves, found)
 
 
+def completed(found: dict[str, Block], slaves: Mapping[str, Iterable[str]]) -> dict[str, Block]:
+    """The devices, with the slaves that programs tell where the kernel's own are not there (a recorded machine)."""
+    made = dict(found)
+    for name, names in slaves.items():
+        known = tuple(one for one in names if one in found)
+        if name in found and known and not found[name].slaves:
+            made[name] = replace(found[name], slaves=known)
+    return made
+
+
 def by_node(found: dict[str, Block], machine: Machine) -> dict[str, str]:
     """Every path in /dev that leads to a block device, and the device's name."""
     paths = dict[str, str]()
@@ -70,7 +81,7 @@ def by_node(found: dict[str, Block], machine: Machine) -> dict[str, str]:
             paths.setdefault(link, block.name)
     for block in found.values():
         paths[block.node] = block.name
-        mapped = machine.text(f"{block.folder}/dm/name")
+        mapped = machine.text(f"{block.folder}/dm/name") or block.udev.get("DM_NAME")
         if mapped:
             paths[f"/dev/mapper/{mapped}"] = block.name
     return paths

@@ -11,25 +11,25 @@ from vaultd.disks.helper import Answer, Ask, ask_all
 from vaultd.disks.machine import TABLE_LIMIT, Machine
 from vaultd.disks.model import Disk, Health
 from vaultd.disks.sysfs import Block
-from vaultd.disks.tools import dmsetup, luks, lvm, mdadm, smart, zpool
+from vaultd.disks.tools import blkid, dmsetup, luks, lvm, mdadm, multipath, smart, zpool
 from vaultd.i18n import _
 from vaultd.watch.mounts import Mount
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """``told``: for the graph. ``problems``: what could not be asked, as text."""
+    """``told``: for the graph. ``problems``: what could not be asked, as text. ``slaves``: what a device is made of."""
 
     told: Told
     problems: tuple[str, ...] = ()
-    raw: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
+    slaves: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], one: Ask | None) -> Answers:
     """Ask what this machine has use for: nothing of LVM where there is no device mapper, no zpool without ZFS."""
     told = Told(arrays=mdadm.mdstat((machine.read("proc/mdstat", TABLE_LIMIT) or b"").decode("utf-8", "replace")))
     if one is None:
-        return Answers(told)
+        return Answers(told, slaves=_slaves(blocks, told, ()))
     answers = ask_all(_questions(machine, blocks, mounts), one)
 
     def text(key: str, device: str = "") -> str:
@@ -38,10 +38,25 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
     told.tables, told.states = dmsetup.parse(text("dm-table")), dmsetup.parse(text("dm-status"))
     told.volumes = {volume.number: volume for volume in lvm.volumes(text("lvs")) if volume.number}
     told.pools = zpool.status(text("zpool"))
+    told.journals = blkid.journals(text("blkid"))
     for key, device in answers:
         if key == "luks":
             told.locks[device] = luks.needs(text(key, device))
-    return Answers(told, tuple(_problems(answers)), answers)
+    slaves = _slaves(blocks, told, multipath.maps(text("multipath")))
+    return Answers(told, tuple(_problems(answers)), slaves)
+
+
+def _slaves(blocks: Mapping[str, Block], told: Told, maps: Iterable[multipath.Map]) -> dict[str, list[str]]:
+    """What each device is made of, by what programs say."""
+    numbers = {block.number: block.name for block in blocks.values()}
+    names = {block.udev.get("DM_NAME"): block.name for block in blocks.values()}
+    found = {one.kernel: [path for path, _works in one.paths] for one in maps}
+    for name, array in told.arrays.items():
+        found[name] = [member for member, _slot, _sync in array.members]
+    for name, table in told.tables.items():
+        used = [number for segment in table for number in dmsetup.numbers(segment)]
+        found[names.get(name, name)] = [numbers[number] for number in dict.fromkeys(used) if number in numbers]
+    return found
 
 
 def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount]) -> Iterable[tuple[str, str]]:
@@ -50,6 +65,10 @@ def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[M
     types = {block.udev.get("ID_FS_TYPE") for block in blocks.values()}
     if "LVM2_member" in types or any(block.udev.get("DM_UUID").startswith("LVM-") for block in blocks.values()):
         yield "lvs", ""
+    if "mpath_member" in types or any(block.udev.get("DM_UUID").startswith("mpath-") for block in blocks.values()):
+        yield "multipath", ""
+    if "jbd" in types:
+        yield "blkid", ""
     if "zfs_member" in types or any(mount.type == b"zfs" for mount in mounts):
         yield "zpool", ""
     for block in blocks.values():

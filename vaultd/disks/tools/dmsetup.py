@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 
 _NUMBER = re.compile(r"\d+:\d+")
 
@@ -54,7 +55,7 @@ def raid(segment: Segment) -> Raid | None:
         devices = rest[1 : 1 + 2 * int(rest[0])]
         if len(devices) != 2 * int(rest[0]):
             return None
-        values = dict(zip(params, params[1:], strict=False))
+        values = dict(pairwise(params))
         copies = int(values.get("raid10_copies", "2"))
     except (IndexError, ValueError):
         return None
