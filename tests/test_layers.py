@@ -20,8 +20,9 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
+    {"disks"},  # reads mountinfo as watch does
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},

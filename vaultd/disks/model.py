@@ -79,7 +79,9 @@ class Disk:
     health: Health | None = None
     encryption: str = ""  # "luks2", "luks1", "bitlocker", "opal", "": none that can be seen
     unseen: Unseen | None = None
-    problems: tuple[str, ...] = ()  # codes: "double-serial", "no-wwn", "double-slot", "gone"
+    problems: tuple[str, ...] = ()
+    """Codes: "no-wwn", "double-wwn", "no-serial", "double-serial", "double-slot", "slot-differs" (two sources of the
+    machine say different bays), "part-encrypted" (some of it is readable), "no-size", "gone"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class DiskMap:
     every: frozenset[str]
     copies: tuple[frozenset[str], ...]
     sure: bool
+    all_copies: bool = True  # False: there are too many to list; ``vaultd.disks.copies.carries`` knows them all
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""What programs add to what the kernel says in its files: which of them are worth asking on this machine, and what
+their answers mean. Without any of them the map is still made; what is then a guess is said to be one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vaultd.disks.graph import Told
+from vaultd.disks.helper import Answer, Ask, ask_all
+from vaultd.disks.machine import TABLE_LIMIT, Machine
+from vaultd.disks.model import Disk, Health
+from vaultd.disks.sysfs import Block
+from vaultd.disks.tools import blkid, dmsetup, luks, lvm, mdadm, multipath, smart, zpool
+from vaultd.i18n import _
+from vaultd.watch.mounts import Mount
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """``told``: for the graph. ``problems``: what could not be asked, as text. ``slaves``: what a device is made of."""
+
+    told: Told
+    problems: tuple[str, ...] = ()
+    slaves: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], one: Ask | None) -> Answers:
+    """Ask what this machine has use for: nothing of LVM where there is no device mapper, no zpool without ZFS."""
+    told = Told(arrays=mdadm.mdstat((machine.read("proc/mdstat", TABLE_LIMIT) or b"").decode("utf-8", "replace")))
+    if one is None:
+        return Answers(told, slaves=_slaves(blocks, told, ()))
+    answers = ask_all(_questions(machine, blocks, mounts), one)
+
+    def text(key: str, device: str = "") -> str:
+        return answers[key, device].text if (key, device) in answers else ""
+
+    told.tables, told.states = dmsetup.parse(text("dm-table")), dmsetup.parse(text("dm-status"))
+    told.volumes = {volume.number: volume for volume in lvm.volumes(text("lvs")) if volume.number}
+    told.pools = zpool.status(text("zpool"))
+    told.journals = blkid.journals(text("blkid"))
+    for key, device in answers:
+        if key == "luks":
+            told.locks[device] = luks.needs(text(key, device))
+    slaves = _slaves(blocks, told, multipath.maps(text("multipath")))
+    return Answers(told, tuple(_problems(answers)), slaves)
+
+
+def _slaves(blocks: Mapping[str, Block], told: Told, maps: Iterable[multipath.Map]) -> dict[str, list[str]]:
+    """What each device is made of, by what programs say."""
+    numbers = {block.number: block.name for block in blocks.values()}
+    names = {block.udev.get("DM_NAME"): block.name for block in blocks.values()}
+    found = {one.kernel: [path for path, _works in one.paths] for one in maps}
+    for name, array in told.arrays.items():
+        found[name] = [member for member, _slot, _sync in array.members]
+    for name, table in told.tables.items():
+        used = [number for segment in table for number in dmsetup.numbers(segment)]
+        found[names.get(name, name)] = [numbers[number] for number in dict.fromkeys(used) if number in numbers]
+    return found
+
+
+def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount]) -> Iterable[tuple[str, str]]:
+    if any(machine.has(f"{block.folder}/dm") or block.name.startswith("dm-") for block in blocks.values()):
+        yield from (("dm-table", ""), ("dm-status", ""))
+    types = {block.udev.get("ID_FS_TYPE") for block in blocks.values()}
+    if "LVM2_member" in types or any(block.udev.get("DM_UUID").startswith("LVM-") for block in blocks.values()):
+        yield "lvs", ""
+    if "mpath_member" in types or any(block.udev.get("DM_UUID").startswith("mpath-") for block in blocks.values()):
+        yield "multipath", ""
+    if "jbd" in types:
+        yield "blkid", ""
+    if "zfs_member" in types or any(mount.type == b"zfs" for mount in mounts):
+        yield "zpool", ""
+    for block in blocks.values():
+        if block.udev.get("ID_FS_TYPE") == "crypto_LUKS":
+            yield "luks", block.name
+
+
+def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
+    for (key, device), answer in sorted(answers.items()):
+        name = f"{key} {device}".strip()
+        if answer.problem == "root":
+            yield _("{command} needs root; what only it knows is a guess").format(command=name)
+        elif answer.problem == "missing":
+            yield _("the program for {command} is not installed; what only it knows is a guess").format(command=name)
+        elif answer.problem == "time":
+            yield _("{command} did not answer in time and was ended").format(command=name)
+        elif answer.problem == "stuck":
+            yield _("{command} does not answer and cannot even be ended; it was left behind").format(command=name)
+        elif answer.problem:
+            yield _("{command} failed (exit code {code})").format(command=name, code=answer.code)
+
+
+def health(disks: Iterable[Disk], one: Ask) -> tuple[dict[str, Health], tuple[str, ...]]:
+    """What SMART says of each disk that can be asked, by key, and what could not be asked. An answer that names another
+    disk (a new one took the name) is not taken."""
+    asked = {("smart", disk.names[0]): disk for disk in disks if disk.names and disk.unseen is None}
+    answers = ask_all(asked, one)
+    found = dict[str, Health]()
+    for question, answer in answers.items():
+        disk, said = asked[question], smart.parse(answer.text)
+        if said is not None and (not said.serial or not disk.serial or said.serial == disk.serial):
+            found[disk.key] = Health(said.passed, answer.time, said.detail)
+    silent = {answer.problem for answer in answers.values()} - {""}
+    if silent and silent <= {"root", "missing"}:  # the same for all: once is enough
+        answers = dict(list(answers.items())[:1])
+    return found, tuple(_problems({key: one for key, one in answers.items() if one.problem in
+                                   ("root", "missing", "time", "stuck")}))  # fmt: skip
