@@ -20,13 +20,13 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks", "paper"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
-    {"kit"},
+    {"kit", "media"},
     {"doctor", "bag", "report", "retain"},
     {"drill", "repair", "verify"},
     # L3

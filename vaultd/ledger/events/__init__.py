@@ -3,12 +3,20 @@
 Fields are text, whole numbers, lists and objects of them; ``bytes`` are hex, ``path`` is a file name as bytes. None is
 left out. Times in the text are RFC 3339; ``_ns`` are nanoseconds since 1970 as text, since JSON's numbers end at 2**53.
 
-``base`` the class of all; ``protection``, ``targets`` and ``proving`` the types.
+``base`` the class of all; ``protection``, ``targets``, ``proving`` and ``media`` the types.
 """
 
 from __future__ import annotations
 
 from vaultd.ledger.events.base import Body, Given
+from vaultd.ledger.events.media import (
+    MediaAudited,
+    MediaDestruction,
+    MediaMoved,
+    MediaSigned,
+    MediaStocked,
+    MediumRegistered,
+)
 from vaultd.ledger.events.protection import (
     AlertChanged,
     Begin,
@@ -52,6 +60,12 @@ __all__ = [
     "KitCreated",
     "KitOpened",
     "KitRevoked",
+    "MediaAudited",
+    "MediaDestruction",
+    "MediaMoved",
+    "MediaSigned",
+    "MediaStocked",
+    "MediumRegistered",
     "Pruned",
     "RecordsDestroyed",
     "Repaired",
@@ -71,6 +85,7 @@ TYPES: dict[str, type[Body]] = {
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
         KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
         Verified,
+        MediumRegistered, MediaMoved, MediaSigned, MediaAudited, MediaDestruction, MediaStocked,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""
