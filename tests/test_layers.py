@@ -20,14 +20,14 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     {"disks"},  # reads mountinfo as watch does
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore", "status"},
-    {"kit"},
+    {"kit", "media"},
     {"doctor", "bag", "report", "retain", "pull"},
     {"drill", "repair", "verify"},
     # L3

@@ -6,8 +6,8 @@ could not be; ``leaving`` is for commands that are not the daemon.
 """
 
 from vaultd.custody.forms import DOCUMENTS
-from vaultd.custody.leaving import caller, leave
+from vaultd.custody.leaving import caller, leave, owe
 from vaultd.custody.prepared import Prepared
 from vaultd.custody.writer import Custody
 
-__all__ = ["DOCUMENTS", "Custody", "Prepared", "caller", "leave"]
+__all__ = ["DOCUMENTS", "Custody", "Prepared", "caller", "leave", "owe"]

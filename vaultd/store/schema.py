@@ -7,7 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-VERSION = 3
+from vaultd.store import mediatables
+
+VERSION = 4
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -125,4 +127,5 @@ MIGRATIONS: dict[int, str] = {
         PRIMARY KEY(target, vault, path)
     ) WITHOUT ROWID;
     """,
+    4: mediatables.TABLES,
 }
