@@ -39,9 +39,7 @@ def carries(top: Layer, keys: frozenset[str]) -> bool:
 def smallest(top: Layer) -> tuple[frozenset[str], ...]:
     """The smallest sets that carry a copy, by trying all."""
     keys = sorted(every_of(top))
-    subsets = [
-        frozenset(key for at, key in enumerate(keys) if number >> at & 1) for number in range(1, 1 << len(keys))
-    ]
+    subsets = [frozenset(key for at, key in enumerate(keys) if number >> at & 1) for number in range(1, 1 << len(keys))]
     whole = [one for one in subsets if carries(top, one)]
     return tuple(sorted((one for one in whole if not any(other < one for other in whole)), key=sorted))
 

@@ -111,7 +111,9 @@ def test_an_image_in_a_file_is_taken_down_before_its_file_system(machine: FakeSy
 
 def test_an_overlay_and_a_swap_file_stand_on_their_folders(machine: FakeSys) -> None:
     machine.mount("/srv", machine.block("sda"))
-    machine.mount("/merged", "0:60", type="overlay", options="rw,lowerdir=/etc:/srv/low,upperdir=/srv/up,workdir=/srv/w")
+    machine.mount(
+        "/merged", "0:60", type="overlay", options="rw,lowerdir=/etc:/srv/low,upperdir=/srv/up,workdir=/srv/w"
+    )
     machine.swaps("/srv/swap\\040file", "/dev/nothing")
     assert typed(steps(machine, disk("a"))) == [
         "sync -f /srv", "umount -- /merged", "swapoff -- '/srv/swap file'", "umount -- /srv",

@@ -14,6 +14,7 @@ import pytest
 
 from tests.mounting import needs_mounts
 from tests.pulling import disk
+from vaultd.disks import helper
 from vaultd.disks.model import Disk
 from vaultd.pull.model import Do, Step
 from vaultd.pull.release import Condition, Release, ReleaseError
@@ -138,9 +139,7 @@ def test_users_are_asked_to_stop(loop: str, tmp_path: Path) -> None:
         assert child.wait() == -signal.SIGTERM
 
 
-def test_one_that_does_not_stop_holds_everything_up(
-    loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_does_not_stop_holds_everything_up(loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vaultd.pull.release.STOP_SECONDS", 0.3)
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); held = open(sys.argv[1] + '/file', 'w')"
     with holder(code, str(tmp_path / "srv")) as child:
@@ -297,7 +296,7 @@ def test_a_program_that_hangs_is_given_up(loop: str, monkeypatch: pytest.MonkeyP
     folder.mkdir()
     (folder / "umount").write_text("#!/bin/sh\nexec sleep 600\n")
     (folder / "umount").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr("vaultd.disks.helper.PATH", f"{folder}:{helper.PATH}")
     monkeypatch.setattr("vaultd.pull.release.SECONDS", 0.3)
     going = release(loop)
     outcome = going.carry_out(going.plan())

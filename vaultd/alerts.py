@@ -174,6 +174,11 @@ KINDS: dict[str, Kind] = {
         N_("see vaultd media stock list"),
     ),
     # The host
+    "disk-gone": Kind(
+        _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),
+        N_("find out who has it, and whether the data is still whole: vaultd disks list. If it is meant: "
+           "vaultd alert ack NUMBER"),
+    ),
     "clock-backwards": Kind(
         _W, N_("the clock was set back by {seconds}: the order of snapshots is kept, their times are not true"),
         N_("check the time service of this host"),

@@ -28,6 +28,14 @@ def disks_group() -> None:
     """Only a name for its commands."""
 
 
+disks_group.lazy = {
+    "pull-list": ("vaultd.cli.pull_list:pull_list_command", N_("Which disks to pull, in which order.")),
+    "release": ("vaultd.cli.release:release_command", N_("Let a disk go, step by step, each checked.")),
+    "locate": ("vaultd.cli.locate:locate_command", N_("Light the lamp of a disk's bay.")),
+    "confirm-bay": ("vaultd.cli.locate:confirm_command", N_("Keep in which bay a disk was seen.")),
+}
+
+
 @disks_group.command_of(
     "list",
     help=N_(
@@ -137,6 +145,10 @@ def look(cli: Cli, folders: list[Folder], *, fast: bool = False) -> Inventory:
         store = helper.Kept(kept.answers(state), ask, fresh=86400 if fast else 0)
         ask = store
     found = inventory.read(Machine(), folders, ask=ask, health=not fast or store is not None)
+    if store is not None:
+        from vaultd.pull import bays
+
+        found = bays.apply(bays.read(state), found)
     if store is not None:
         try:
             store.keep()

@@ -68,8 +68,10 @@ def _pull(pull: Pull, made: PullList, rooms: tuple[int, int], shown: set[tuple[s
     )
     if pull.label is not None and pull.label.custodian:
         yield _INDENT + _("responsible: {name}").format(name=plain(pull.label.custodian))
-    yield _INDENT + _("holds: {vaults}").format(vaults=", ".join(pull.vaults)) + (
-        "" if pull.needed else "  " + _("(a further copy, or what is left over)")
+    yield (
+        _INDENT
+        + _("holds: {vaults}").format(vaults=", ".join(pull.vaults))
+        + ("" if pull.needed else "  " + _("(a further copy, or what is left over)"))
     )
     if pull.pending_files:
         yield _INDENT + pending(pull.pending_files, pull.pending_bytes)
@@ -100,7 +102,7 @@ def _procedure(pull: Pull, shown: set[tuple[str, ...]]) -> Iterator[str]:
         return
     if pull.procedure.users:
         yield _INDENT + _("in use by {names}").format(names=", ".join(map(words.user, pull.procedure.users)))
-    elif not pull.procedure.users_seen:
+    elif not pull.procedure.users_seen and any(step.argv for step in pull.procedure.steps):
         yield _INDENT + _("who uses it could not be seen: vaultd disks release --dry-run shows it to root")
     for step in new_steps(pull, shown):
         yield _INDENT + (f"$ {plain(words.command(step))}" if words.command(step) else words.title(step))

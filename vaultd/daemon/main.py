@@ -20,6 +20,7 @@ from vaultd.control.server import serve
 from vaultd.custody import Custody
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
+from vaultd.daemon.disks import DiskWatch
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.retention import Retention
@@ -75,6 +76,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
+                asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 *retention,
             ]
             assembly.context.custody.daemon("started")

@@ -65,12 +65,13 @@ def read_inventory(document: Mapping[str, Any]) -> Inventory:
     if document["version"] != VERSION:
         raise ValueError("another version")
     return Inventory(
-        units.parse_rfc3339(document["time"]), tuple(map(_disk, document["disks"])), tuple(map(_map, document["maps"])),
+        units.parse_rfc3339(document["time"]), tuple(map(read_disk, document["disks"])), tuple(map(_map, document["maps"])),
         tuple(map(str, document["problems"])),
     )  # fmt: skip
 
 
-def _disk(row: Mapping[str, Any]) -> Disk:
+def read_disk(row: Mapping[str, Any]) -> Disk:
+    """A disk again. Raises as ``read_inventory`` does."""
     bay, health = row["bay"], row["health"]
     return Disk(
         key=str(row["key"]), names=tuple(map(str, row["names"])), vendor=str(row["vendor"]), model=str(row["model"]),

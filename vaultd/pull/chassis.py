@@ -6,12 +6,12 @@ A layout is numbers in a unit of its own (millimetres, if somebody has measured)
 
 from __future__ import annotations
 
+import html
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from vaultd.errors import ConfigError
 from vaultd.i18n import _
@@ -180,29 +180,38 @@ def marked(chassis: Chassis, made: PullList) -> tuple[Marked, ...]:
     )
 
 
-def svg(chassis: Chassis, made: PullList) -> str:
-    """The picture: bays to pull with their number, dark where they belong to a copy, grey where they only must not be
-    left."""
+def svg(listed: Sequence[Chassis], made: PullList) -> str:
+    """The picture, one chassis below the other: bays to pull with their number, dark where they belong to a copy, grey
+    where they only must not be left."""
+    gap = max(max(one.width, one.height) for one in listed) / 40
+    width, height = max(one.width for one in listed), sum(one.height + gap for one in listed) - gap
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}">']
+    top = 0.0
+    for chassis in listed:
+        parts += [f'<g transform="translate(0 {top:g})">', *_drawn(chassis, made), "</g>"]
+        top += chassis.height + gap
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _drawn(chassis: Chassis, made: PullList) -> Iterator[str]:
     line = max(chassis.width, chassis.height) / 400
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {chassis.width:g} {chassis.height:g}">',
-        f"<title>{escape(chassis.title)}</title>",
+    yield f"<title>{html.escape(chassis.title)}</title>"
+    yield (
         f'<rect width="{chassis.width:g}" height="{chassis.height:g}" fill="none" stroke="black"'
-        f' stroke-width="{line:g}"/>',
-    ]
+        f' stroke-width="{line:g}"/>'
+    )
     for one in marked(chassis, made):
-        slot, fill, ink = one.slot, *colours(one)
-        parts.append(
+        slot, (fill, ink) = one.slot, colours(one)
+        yield (
             f'<rect x="{slot.x:g}" y="{slot.y:g}" width="{slot.width:g}" height="{slot.height:g}" fill="{fill}"'
             f' stroke="black" stroke-width="{line:g}"/>'
         )
         small = min(slot.width, slot.height) * 0.28
-        parts.append(_label(slot.x + small * 0.3, slot.y + small, small, ink, slot.name, "start"))
+        yield _label(slot.x + small * 0.3, slot.y + small, small, ink, slot.name, "start")
         if one.number is not None:
             large = min(slot.width, slot.height) * 0.6
             middle = (slot.x + slot.width / 2, slot.y + slot.height / 2 + large * 0.4)
-            parts.append(_label(*middle, large, ink, str(one.number), "middle"))
-    return "\n".join([*parts, "</svg>", ""])
+            yield _label(*middle, large, ink, str(one.number), "middle")
 
 
 def colours(one: Marked) -> tuple[str, str]:
@@ -215,5 +224,5 @@ def colours(one: Marked) -> tuple[str, str]:
 def _label(x: float, y: float, size: float, ink: str, text: str, anchor: str) -> str:
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{ink}" text-anchor="{anchor}"'
-        f' font-family="sans-serif">{escape(text)}</text>'
+        f' font-family="sans-serif">{html.escape(text)}</text>'
     )

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vaultd import files, units
-from vaultd.disks.model import Bay, Disk, Unseen
+from vaultd.disks import form
 from vaultd.errors import StateError
 from vaultd.i18n import _
 from vaultd.names import display
+from vaultd.pull import words
 from vaultd.pull.model import Do, Label, Need, Procedure, Pull, PullList, Step, User, VaultLine
 
 VERSION = 1
@@ -52,13 +53,15 @@ def read(state: Path) -> PullList | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateError(what, error.strerror or str(error), _("run it as root, or as the user of the daemon")) from None
+        raise StateError(
+            what, error.strerror or str(error), _("run it as root, or as the user of the daemon")
+        ) from None
     try:
         found = json.loads(raw)
         if found["version"] != VERSION:
             raise StateError(what, _("it is of version {version}").format(version=found["version"]), hint)
         return _read(found)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise StateError(what, _("it is damaged"), hint) from None
 
 
@@ -74,19 +77,9 @@ def document(made: PullList) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def disk_document(disk: Disk) -> dict[str, Any]:
-    """What identifies a disk."""
-    return {
-        "key": disk.key, "names": list(disk.names), "vendor": disk.vendor, "model": disk.model, "serial": disk.serial,
-        "wwn": disk.wwn, "bytes": disk.size, "transport": disk.transport, "encryption": disk.encryption,
-        "bay": {"text": disk.bay.text, "source": disk.bay.source} if disk.bay is not None else None,
-        "unseen": disk.unseen.value if disk.unseen is not None else None, "problems": list(disk.problems),
-    }  # fmt: skip
-
-
 def _pull(one: Pull) -> dict[str, Any]:
     return {
-        "number": one.number, "disk": disk_document(one.disk), "vaults": list(one.vaults), "needed": one.needed,
+        "number": one.number, "disk": form.disk(one.disk), "vaults": list(one.vaults), "needed": one.needed,
         "completes": list(one.completes), "leaks": list(one.leaks), "pending_files": one.pending_files,
         "pending_bytes": one.pending_bytes, "notes": list(one.notes),
         "label": {"number": one.label.number, "custodian": one.label.custodian} if one.label is not None else None,
@@ -104,9 +97,10 @@ def procedure_document(one: Procedure) -> dict[str, Any]:
 
 
 def step_document(step: Step) -> dict[str, Any]:
-    """One step."""
+    """One step; ``command`` is for whoever types it, and not read back."""
     write_ = {"file": step.write[0], "text": step.write[1]} if step.write is not None else None
-    return {"do": step.do.value, "subject": step.subject, "argv": list(step.argv), "write": write_}
+    return {"do": step.do.value, "subject": step.subject, "argv": list(step.argv), "write": write_,
+            "command": words.command(step)}  # fmt: skip
 
 
 def _line(one: VaultLine) -> dict[str, Any]:
@@ -128,21 +122,10 @@ def _read(found: Mapping[str, Any]) -> PullList:
     )  # fmt: skip
 
 
-def _read_disk(found: Mapping[str, Any]) -> Disk:
-    bay, unseen = found["bay"], found["unseen"]
-    return Disk(
-        _text(found["key"]), _texts(found["names"]), _text(found["vendor"]), _text(found["model"]),
-        _text(found["serial"]), _text(found["wwn"]), _number(found["bytes"]), _text(found["transport"]),
-        bay=Bay(_text(bay["text"]), _text(bay["source"])) if bay is not None else None,
-        encryption=_text(found["encryption"]), unseen=Unseen(unseen) if unseen is not None else None,
-        problems=_texts(found["problems"]),
-    )  # fmt: skip
-
-
 def _read_pull(found: Mapping[str, Any]) -> Pull:
     label, procedure = found["label"], found["procedure"]
     return Pull(
-        _number(found["number"]), _read_disk(found["disk"]), _texts(found["vaults"]), bool(found["needed"]),
+        _number(found["number"]), form.read_disk(found["disk"]), _texts(found["vaults"]), bool(found["needed"]),
         _texts(found["completes"]), _texts(found["leaks"]), _number(found["pending_files"]),
         _number(found["pending_bytes"]),
         Label(_text(label["number"]), _text(label["custodian"])) if label is not None else None,

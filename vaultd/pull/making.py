@@ -1,20 +1,48 @@
-"""A new list: from an inventory, what the configuration says of the vaults, and what the state knows is safe."""
+"""A new list: from the machine, what the configuration says of the vaults, and what the state knows is safe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from vaultd.config.model import CLASSIFICATIONS
+from vaultd.disks import helper, kept
+from vaultd.disks import inventory as disks
+from vaultd.disks.inventory import Folder
+from vaultd.disks.machine import Machine
 from vaultd.disks.model import Inventory
+from vaultd.i18n import _
+from vaultd.media.items import registered
 from vaultd.protect.recorded import STATE_VAULT
-from vaultd.pull import users
-from vaultd.pull.model import Label, Need, PullList
+from vaultd.pull import bays, users
+from vaultd.pull.model import Label, Need, Pull, PullList
 from vaultd.pull.order import compute
 from vaultd.pull.procedure import every_name, procedure
 from vaultd.pull.stack import Reader
 from vaultd.status import VaultPlan
 from vaultd.store import Store
+
+FRESH_SECONDS = 86_400.0
+"""So old may be what a program said of a disk: its layout, its health."""
+
+
+def look(state: Path, plans: Sequence[VaultPlan], tell: Callable[[str], None]) -> Inventory:
+    """The machine now, with a map for each vault and for vaultd's own state, and the bays that people have seen. It is
+    kept, as is what programs said; what cannot be kept is told. Raises StateError."""
+    folders = [Folder(os.fsencode(plan.path), plan.name) for plan in plans if plan.path.startswith("/")]
+    folders.append(Folder(os.fsencode(state), STATE_VAULT))
+    ask = helper.Kept(kept.answers(state), fresh=FRESH_SECONDS)
+    found = bays.apply(bays.read(state), disks.read(Machine(), folders, ask=ask))
+    try:
+        if state.is_dir():
+            ask.keep()
+            kept.keep(state, found)
+    except OSError as error:
+        tell(_("This could not be kept: {error}").format(error=error.strerror or error))
+    return found
+
 
 def needs(plans: Sequence[VaultPlan], store: Store | None) -> list[Need]:
     """The vaults, and what of each no target has. vaultd's own state is one of them: it names everything, so it counts
@@ -42,16 +70,36 @@ def _rank(classification: str) -> int:
     return CLASSIFICATIONS.index(classification) if classification in CLASSIFICATIONS else len(CLASSIFICATIONS)
 
 
+def labels(inventory: Inventory, store: Store | None) -> dict[str, Label]:
+    """What the register says of the disks that are in it: label number, and who has it."""
+    if store is None:
+        return {}
+    found = {disk.key: registered(disk, store) for disk in inventory.disks}
+    return {
+        key: Label(medium.label, medium.holder or medium.custodian)
+        for key, medium in found.items()
+        if medium is not None
+    }
+
+
 def make(
-    inventory: Inventory, wanted: Iterable[Need], labels: Mapping[str, Label], host: str, reader: Reader | None = None
-) -> PullList:
-    """The list, with the procedure of each disk as the machine is now where there is a ``reader``."""
-    made = compute(inventory, wanted, labels, host)
-    if reader is None:
-        return made
-    sees, pulls = users.sees_all(), []
+    inventory: Inventory, wanted: Sequence[Need], known: Mapping[str, Label], host: str, reader: Reader
+) -> PullList:  # fmt: skip
+    """The list, with the procedure of each disk as the machine is now."""
+    made = compute(inventory, wanted, known, host)
+    sees, pulls = users.sees_all(), list[Pull]()
+    seen = users.scan() if sees else {}
     for pull in made.pulls:
         stack = reader.stack(every_name(pull.disk, reader))
-        found = users.find(stack) if sees else ()
+        found = users.find(stack, seen)
         pulls.append(replace(pull, procedure=procedure(pull.disk, reader, found, users_seen=sees, found=stack)))
     return replace(made, pulls=tuple(pulls))
+
+
+def fresh(
+    state: Path, host: str, plans: Sequence[VaultPlan], store: Store | None, reader: Reader,
+    tell: Callable[[str], None],
+) -> PullList:  # fmt: skip
+    """All of that. Raises StateError."""
+    found = look(state, plans, tell)
+    return make(found, needs(plans, store), labels(found, store), host, reader)

@@ -11,6 +11,10 @@ from vaultd.disks.model import Disk
 from vaultd.units import SECOND, rfc3339
 
 
+RELEASED = "disk-released:"
+"""Of the state's values: under this and a disk's key is when it was let go, so that its absence is no alert."""
+
+
 class Do(StrEnum):
     """What a step does."""
 

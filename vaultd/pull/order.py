@@ -214,4 +214,3 @@ def _notes(disk: Disk, bays: Mapping[str, int]) -> tuple[str, ...]:
     elif bays.get(disk.bay.text, 0) > 1:
         notes.add("double-slot")
     return tuple(sorted(notes))
-

@@ -1,5 +1,5 @@
-"""The steps that let a disk go, for what stands on it now: users stop, sync, unmount deepest first, swap off, then every
-layer of devices from the top, then the disk itself by the way it is connected.
+"""The steps that let a disk go, for what stands on it now: users stop, sync, unmount deepest first, swap off, then
+every layer of devices from the top, then the disk itself by the way it is connected.
 
 What only seems to end a use (a lazy unmount, a deferred close) is never a step.
 """
@@ -91,7 +91,7 @@ def _steps(disk: Disk, reader: Reader, stack: Stack, *, busy: bool) -> Iterable[
 def hold_file(reader: Reader) -> Path:
     """Where the word goes that keeps mdadm from assembling."""
     folders = [reader.root / folder for folder in HOLD_FOLDERS]
-    found = next((one for one in folders if one.is_dir() or one.parent.name == "mdadm" and one.parent.is_dir()), None)
+    found = next((one for one in folders if one.is_dir() or (one.parent.name == "mdadm" and one.parent.is_dir())), None)
     return (found if found is not None else folders[-1]) / HOLD_NAME
 
 

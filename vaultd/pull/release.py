@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from vaultd import files
+from vaultd.disks import helper, running
+from vaultd.disks.machine import clean
 from vaultd.disks.model import Disk
 from vaultd.errors import VaultdError
 from vaultd.i18n import _
@@ -168,7 +170,8 @@ class Release:
                 _run((sys.executable, "-I", "-c", _ALONE, f"/dev/{name.replace('!', '/')}"), SECONDS)
 
     def _partitions(self) -> list[str]:
-        return [one.name for one in self.stack.devices.values() if one.kind == "partition" and one.below[0] in self.names]
+        found = (one for one in self.stack.devices.values() if one.kind == "partition")
+        return [one.name for one in found if one.below[0] in self.names]
 
     def _is_so(self, step: Step) -> bool:
         """What must be so after a step."""
@@ -259,31 +262,20 @@ def _is_attached(name: str, now: Stack) -> bool:
 
 def _run(argv: Sequence[str], seconds: float, given: bytes = b"") -> None:
     """A program. One that does not end in time is killed, and not waited for: it may hang in the kernel."""
+    environment = {"PATH": helper.PATH, "LC_ALL": "C.UTF-8"}
+    program = shutil.which(argv[0], path=helper.PATH)
+    if program is None:
+        raise _SurpriseError(_("there is no program {program}").format(program=argv[0]))
     try:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(),
-            start_new_session=True,
-        )  # fmt: skip
+        ended = running.run((program, *argv[1:]), seconds, stdin=given, environment=environment)
     except OSError as error:
         raise _SurpriseError(f"{argv[0]}: {error.strerror or error}") from None
-    try:
-        _out, told = child.communicate(given, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(1)
-        raise _SurpriseError(
-            _("{program} does not end: the disk may be dying").format(program=argv[0])
-        ) from None
-    if child.returncode:
-        text = told.decode("utf-8", "replace").strip().splitlines()
-        said = "".join(one if one.isprintable() else "?" for one in text[-1]) if text else ""
-        raise _SurpriseError(said or _("{program} ended with {code}").format(program=argv[0], code=child.returncode))
-
-
-def _environment() -> dict[str, str]:
-    path = os.environ.get("PATH", "")
-    return {"PATH": f"{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    if ended.code is None:
+        raise _SurpriseError(_("{program} does not end: the disk may be dying").format(program=argv[0]))
+    if ended.code:
+        text = ended.err.decode("utf-8", "replace").strip().splitlines()
+        said = clean(text[-1]) if text else ""
+        raise _SurpriseError(said or _("{program} ended with {code}").format(program=argv[0], code=ended.code))
 
 
 def _soon(so: Callable[[], bool], seconds: float = SETTLE_SECONDS) -> bool:

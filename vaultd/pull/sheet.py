@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vaultd import units
+from vaultd.media.words import CLASSIFICATIONS
 from vaultd.paper import codes
 from vaultd.paper.both import Both
 from vaultd.paper.page import MONO, TEXT, Paper, lacking
 from vaultd.pull import words
 from vaultd.pull.chassis import Chassis, colours, marked
-from vaultd.pull.model import Do, Pull, PullList, Step, new_steps
+from vaultd.pull.model import Do, Pull, PullList, Step, VaultLine, new_steps
 from vaultd.pull.order import by_bay
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _CODE = 24.0
 _PICTURE = 46.0
 """Of a chassis, in height at most."""
 
-_LINE = 3.4
 _COLUMNS = (7.0, 7.0, 25.0, 24.0, 50.0, 48.0, 25.0)
 _HEADS = (
     Both("", ""), Both("no", "序"), Both("bay", "槽位"), Both("label", "标签号"), Both("disk", "硬盘"),
@@ -39,10 +39,6 @@ TITLE = Both("Pull list", "拔盘清单")
 HOST, TIME = Both("host", "主机"), Both("disks as they were on", "硬盘状态时间")
 AGE = Both("{age} before this was printed", "打印前 {age}")
 SECRET = Both("highest classification on these disks: {text}", "硬盘内容最高密级：{text}")
-CLASSIFICATIONS = {
-    "top-secret": Both("top secret", "绝密"), "secret": Both("secret", "机密"),
-    "confidential": Both("confidential", "秘密"), "internal": Both("internal", "内部"),
-}  # fmt: skip
 HOW = Both(
     "Pull in this order. Read the serial number before you pull. Tick, name and time for each. Dark bays first: they "
     "carry a whole copy; grey ones must not be left behind.",
@@ -74,10 +70,9 @@ NOTES = {
     "unprotected": Both("nothing says what of it is off-site", "异地保护情况不明"),
     "no-map": Both("nobody knows on which disks it is", "所在硬盘不明"),
 }
-DOES = {
-    Do.POWER_OFF: Both("switch the machine off first", "先关机再拔盘"),
-    Do.STOP_USERS: Both("stop what uses it", "停止占用进程"),
-}
+DOES = {Do.POWER_OFF: Both("switch the machine off first", "先关机再拔盘")}
+"""What has no command."""
+
 FOOT = Both("{number}, host {host}, page {page}", "第 {page} 页")
 NONE = Both("No disk holds anything of a vault.", "没有硬盘存有保管库内容。")
 
@@ -95,6 +90,14 @@ def draw(made: PullList, now: int, chassis: Sequence[Chassis] = ()) -> tuple[byt
         sheet.bays()
     sheet.rows()
     return sheet.paper.encoded(), lacking(_texts(made))
+
+
+_MANY = 6
+"""Of more vaults than this only those are listed at the top of which more is to be said than the bars below do."""
+
+
+def _says_nothing(line: VaultLine) -> bool:
+    return line.after is not None and not line.notes and not line.need.pending_files
 
 
 class _Sheet:
@@ -150,6 +153,8 @@ class _Sheet:
         self.say(HOW, 8)
         pdf.ln(1.5)
         for line in made.vaults:
+            if len(made.vaults) > _MANY and _says_nothing(line):
+                continue
             need = line.need
             said = AFTER.format(number=line.after) if line.after is not None else NO_PROMISE
             notes = [f"{NOTES[code].en} {NOTES[code].zh}" for code in line.notes if code in NOTES]
@@ -198,7 +203,8 @@ class _Sheet:
 
     def bays(self) -> None:
         """Where there is no layout: the bays in their own order, and which disk of the list each is."""
-        found = sorted((pull for pull in self.made.pulls if pull.disk.bay is not None), key=lambda one: by_bay(one.disk))
+        known = [pull for pull in self.made.pulls if pull.disk.bay is not None]
+        found = sorted(known, key=lambda one: by_bay(one.disk))
         across, height = 6, 9.0
         width = WIDTH / across
         for at in range(0, len(found), across):
@@ -230,24 +236,25 @@ class _Sheet:
         pdf, x, y = self.pdf, LEFT, self.pdf.get_y()
         pdf.set_font(TEXT, size=7.5)
         for head, width in zip(_HEADS, _COLUMNS, strict=True):
-            pdf.set_xy(x, y)
-            pdf.cell(width, 4, f"{head.en} {head.zh}".strip())
+            for text, line in ((head.en, 0.0), (head.zh, 3.2)):
+                pdf.set_xy(x, y + line)
+                pdf.cell(width, 3.2, text)
             x += width
-        pdf.set_xy(LEFT, y + 4.5)
+        pdf.set_xy(LEFT, y + 7)
 
     def _row(self, pull: Pull, steps: Sequence[Step]) -> None:
         pdf = self.pdf
         cells = ("", str(pull.number), _bay(pull), pull.label.number if pull.label is not None else "", _disk(pull),
                  _holds(pull), "")  # fmt: skip
-        below = [_joined(USERS.format(names=", ".join(map(words.user, pull.procedure.users))))] if (
-            pull.procedure is not None and pull.procedure.users) else []  # fmt: skip
-        below += [words.command(step) or _joined(DOES[step.do]) for step in steps if words.command(step) or step.do in DOES]
+        below = [words.command(step) or _joined(DOES[step.do]) for step in steps]
+        if pull.procedure is not None and pull.procedure.users:
+            below.insert(0, _joined(USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
         sizes = (8, 11, 9.5, 9.5, 8, 7.5, 8)
         heights = [
             self._height(text, width, size) for text, width, size in zip(cells, _COLUMNS, sizes, strict=True)
         ]  # fmt: skip
         high = max(8.0, *heights) + 1.2
-        note = "  ;  ".join(below)
+        note = "   ;   ".join(below)
         tail = self._height(note, WIDTH - 14, 6.5, MONO) + 0.8 if note else 0.0
         if pdf.get_y() + high + tail + (6 if pull.completes else 0) > BOTTOM:
             self.paper.page()
@@ -259,23 +266,21 @@ class _Sheet:
             if text:
                 pdf.set_xy(x, top + 0.8)
                 pdf.set_font(TEXT, size=size)
-                pdf.multi_cell(width, _high(size), text, align="L", wrapmode=self.paper.char)
+                pdf.multi_cell(width, _high(size), text, align="L")
             x += width
         pdf.line(LEFT + WIDTH - _COLUMNS[-1], top, LEFT + WIDTH - _COLUMNS[-1], top + high)
         if note:
             pdf.set_xy(LEFT + 14, top + high)
             pdf.set_font(MONO, size=6.5)
-            pdf.multi_cell(WIDTH - 14, _high(6.5), note, align="L", wrapmode=self.paper.char)
+            pdf.multi_cell(WIDTH - 14, _high(6.5), note, align="L")
         pdf.set_xy(LEFT, top + high + tail)
 
     def _height(self, text: str, width: float, size: float, font: str = TEXT) -> float:
         if not text:
             return 0.0
         self.pdf.set_font(font, size=size)
-        lines = self.pdf.multi_cell(
-            width, _high(size), text, align="L", wrapmode=self.paper.char, dry_run=True, output="LINES"
-        )
-        return len(lines) * _high(size)
+        lines = self.pdf.multi_cell(width, _high(size), text, align="L", dry_run=True, output="LINES")
+        return len(lines) * _high(size) if isinstance(lines, list) else _high(size)
 
     def _bar(self, text: str) -> None:
         """White on black, across the page."""
@@ -311,7 +316,7 @@ def _disk(pull: Pull) -> str:
     disk = pull.disk
     name = " ".join(part for part in (disk.vendor, disk.model) if part)
     size = units.size(disk.size) if disk.size else ""
-    return "\n".join(part for part in (disk.serial or disk.wwn or disk.key, f"{name}  {size}".strip()) if part)
+    return "\n".join(part for part in (f"{disk.serial or disk.wwn or disk.key}  {size}".strip(), name) if part)
 
 
 def _holds(pull: Pull) -> str:

@@ -30,11 +30,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A line of mountinfo."""
+    """A line of mountinfo. ``root``: the folder of the file system that is mounted."""
 
     id: int
     parent: int
     number: str
+    root: bytes
     path: bytes
     type: str
     source: bytes
@@ -91,10 +92,12 @@ class Stack:
 
 
 class Reader:
-    """Reads a machine below ``root``."""
+    """Reads a machine below ``root``. ``sandboxed``: this process is a service whose view of the mounts systemd has
+    changed (``ProtectSystem``): folders that are mounted onto themselves are then no mounts of the machine."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), *, sandboxed: bool = False) -> None:
         self.root = root
+        self.sandboxed = sandboxed
         self.block = root / "sys/class/block"
 
     def exists(self, name: str) -> bool:
@@ -109,9 +112,11 @@ class Reader:
     def mounts(self, process: str = "self") -> list[Mount]:
         """The mounts that a process sees, in the kernel's order; none when it is gone or not ours to look at."""
         try:
-            return list(parse_mounts((self.root / "proc" / process / "mountinfo").read_bytes()))
+            found = list(parse_mounts((self.root / "proc" / process / "mountinfo").read_bytes()))
         except OSError:
             return []
+        by_id = {one.id: one for one in found}
+        return [one for one in found if not (self.sandboxed and _onto_itself(one, by_id.get(one.parent)))]
 
     def swaps(self) -> list[bytes]:
         """The swap spaces in use, as the kernel has their paths."""
@@ -236,9 +241,16 @@ def parse_mounts(text: bytes) -> Iterator[Mount]:
         fields, tail = left.split(b" "), right.split(b" ")
         if len(fields) >= 6 and len(tail) >= 3:
             yield Mount(
-                int(fields[0]), int(fields[1]), fields[2].decode(), unescape(fields[4]), tail[0].decode(),
-                unescape(tail[1]), tail[2],
+                int(fields[0]), int(fields[1]), fields[2].decode(), unescape(fields[3]), unescape(fields[4]),
+                tail[0].decode("ascii", "replace"), unescape(tail[1]), tail[2],
             )  # fmt: skip
+
+
+def _onto_itself(mount: Mount, parent: Mount | None) -> bool:
+    if parent is None or mount.number != parent.number:
+        return False
+    inside = mount.path.removeprefix(parent.path.rstrip(b"/"))
+    return mount.root == parent.root.rstrip(b"/") + inside
 
 
 def unescape(text: bytes) -> bytes:

@@ -17,24 +17,34 @@ from vaultd.pull.model import User
 from vaultd.pull.stack import Reader, Stack
 
 PROC = Path("/proc")
+_SYS_PTRACE = 19
+"""The number of that right (capabilities(7))."""
+
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)", re.ASCII)
 
 
-def find(stack: Stack) -> tuple[User, ...]:
-    """Who holds something of a stack, by pid. Without root only one's own processes are seen: see ``sees_all``."""
+Seen = dict[int, tuple[frozenset[int], frozenset[str]]]
+"""Of each process the mounts that its handles are on, and the devices (major:minor) of its files and block devices."""
+
+
+def scan() -> Seen:
+    """What every process holds. Without root only one's own are seen: see ``sees_all``."""
+    return {pid: _held(pid) for pid in _pids()}
+
+
+def find(stack: Stack, seen: Seen | None = None) -> tuple[User, ...]:
+    """Who holds something of a stack, by pid. ``seen``: a scan that serves for many stacks."""
     mounts, numbers = set(stack.mounts), stack.numbers
-    if not numbers and not mounts:
-        return ()
-    return tuple(_user(pid) for pid in _pids() if any(_holds(handle, mounts, numbers) for handle in _handles(pid)))
+    seen = scan() if seen is None else seen
+    return tuple(_user(pid) for pid, (on, of) in seen.items() if on & mounts or of & numbers)
 
 
 def sees_all() -> bool:
-    """Whether this process may look into those of others."""
-    try:
-        os.readlink(PROC / "1/cwd")
-    except OSError:
-        return False
-    return True
+    """Whether this process may look into those of others: root has that right, the daemon has not."""
+    for line in (PROC / "self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _SYS_PTRACE & 1)
+    return False
 
 
 def elsewhere(stack: Stack, reader: Reader) -> tuple[User, ...]:
@@ -72,18 +82,23 @@ def _handles(pid: int) -> Iterator[Path]:
                 yield folder / part / name
 
 
-def _holds(handle: Path, mounts: set[int], numbers: set[str]) -> bool:
-    try:
-        opened = os.open(handle, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        found = os.fstat(opened)
-        if stat.S_ISBLK(found.st_mode) and _number(found.st_rdev) in numbers:
-            return True
-        return _number(found.st_dev) in numbers or _mount_of(opened) in mounts
-    finally:
-        os.close(opened)
+def _held(pid: int) -> tuple[frozenset[int], frozenset[str]]:
+    mounts, numbers = set[int](), set[str]()
+    for handle in _handles(pid):
+        try:
+            opened = os.open(handle, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            found = os.fstat(opened)
+            if stat.S_ISBLK(found.st_mode):
+                numbers.add(_number(found.st_rdev))
+            else:
+                numbers.add(_number(found.st_dev))
+                mounts.add(_mount_of(opened))
+        finally:
+            os.close(opened)
+    return frozenset(mounts), frozenset(numbers)
 
 
 def _number(device: int) -> str:

@@ -84,6 +84,22 @@ NOTES = {
 """What the codes of disks and vaults mean."""
 
 
+_CONDITIONS = {
+    "in-use": N_("The disk is in use: something of it is mounted, or memory is swapped to it. Do not pull it."),
+    "open": N_("The disk's key is still in memory: it is not safe to pull it."),
+    "assembled": N_("An array, a volume or a mapping still stands on the disk. Do not pull it."),
+    "free": N_(
+        "Nothing stands on the disk any more; it is still attached. It may be pulled when its motor has stopped."
+    ),
+    "detached": N_("The disk is detached: pull it now, label it, sign for it."),
+}
+
+
+def condition(code: str) -> str:
+    """In which state a disk is, and what follows."""
+    return _(_CONDITIONS[code])
+
+
 def title(step: Step) -> str:
     """What a step does."""
     return _(_TITLES[step.do]).format(subject=step.subject)
@@ -105,11 +121,23 @@ def note(code: str) -> str:
 
 
 def command(step: Step) -> str:
-    """What a person types to do the same; empty for what is only looked at."""
+    """What a person types to do the same, in bash; empty for what is only looked at."""
     if step.write is not None:
         file, text = step.write
-        return f"echo {shlex.quote(text.strip())} > {shlex.quote(file)}"
-    return shlex.join(step.argv)
+        return f"echo {_quoted(text.strip())} > {_quoted(file)}"
+    return " ".join(map(_quoted, step.argv))
+
+
+def _quoted(word: str) -> str:
+    """A word as bash reads it; what cannot be printed or typed as its bytes."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = [one if one.isprintable() and one not in "\\'" else _bytes(one) for one in word]
+    return f"$'{''.join(shown)}'"
+
+
+def _bytes(one: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in one.encode("utf-8", "surrogateescape"))
 
 
 def user(one: User) -> str:
