@@ -122,7 +122,7 @@ def add_command(cli: Cli, label: str, location: str, status: str, same_serial: b
     for name in ("custodian", "classification"):
         if name not in given:
             raise ConfigError(_("vaultd media add"), _("--{name} is missing").format(name=name))
-    for name in given.get("vaults") and str(given["vaults"]).split(",") or ():
+    for name in (given.get("vaults") and str(given["vaults"]).split(",")) or ():
         cli.config().vault_named(name)
     with common.opened(cli) as register:
         added = register.add(

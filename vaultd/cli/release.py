@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vaultd.pull.model import Procedure, Pull, PullList, Step
     from vaultd.pull.release import Outcome
 
+
 @command(
     "release",
     help=N_(

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from vaultd import priority
 from vaultd.config.model import Config
 from vaultd.custody import Custody
 from vaultd.disks import kept as kept_disks
-from vaultd.disks import running
 from vaultd.errors import StateError
 from vaultd.i18n import _
 from vaultd.ledger.events import PullListChanged
@@ -29,7 +29,7 @@ from vaultd.pull.model import RELEASED, Pull, PullList
 from vaultd.store import Store
 
 if TYPE_CHECKING:
-    import pyudev
+    import pyudev  # type: ignore[import-untyped]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,11 @@ SETTLE_SECONDS = 2.0
 REFRESH_SECONDS = 300.0
 """What is not safe off-site changes all the time, and is on the list."""
 
+START_SECONDS = 10.0
+"""After a start protection goes first."""
+
 MAKE_SECONDS = 120.0
+KILL_SECONDS = 1.0
 KNOWN = "pull-list"
 """Under this key: the list that was recorded last, as far as it matters."""
 
@@ -64,6 +68,7 @@ class DiskWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
+        await asyncio.sleep(START_SECONDS)
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
         with heard(woken.set):
@@ -71,29 +76,45 @@ class DiskWatch:
                 now = await asyncio.to_thread(signs)
                 if now != self._signs or loop.time() - self._made_at > REFRESH_SECONDS:
                     self._signs, self._made_at = now, loop.time()
-                    await asyncio.to_thread(self.once)
+                    await self.once()
                 woken.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), POLL_SECONDS)
                     await asyncio.sleep(SETTLE_SECONDS)
 
-    def once(self) -> None:
+    async def once(self) -> None:
         """Make the list anew, and say what has changed. What goes wrong is logged: the last list stays."""
         try:
-            self._in_a_process()
-            made, there = kept.read(self._state), kept_disks.last(self._state)
-            if made is not None and there is not None:
-                self._compare(made, {disk.key for disk in there.disks})
+            await self._make()
+            await asyncio.to_thread(self._look)
         except StateError as error:
             log.warning("the pull list is not fresh: %s", error)
 
-    def _in_a_process(self) -> None:
-        words = (sys.executable, "-m", "vaultd.pull", str(self._file))
-        environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
-        ended = running.run(words, MAKE_SECONDS, environment=environment)
-        if ended.code != 0:
-            said = ended.err.decode("utf-8", "replace").strip() or f"exit code {ended.code}"
-            raise StateError(_("the pull list cannot be made"), said)
+    def _look(self) -> None:
+        made, there = kept.read(self._state), kept_disks.last(self._state)
+        if made is not None and there is not None:
+            self._compare(made, {disk.key for disk in there.disks})
+
+    async def _make(self) -> None:
+        """In a process of its own, which is ended when its time is over, or ours. Raises StateError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "vaultd.pull", str(self._file), str(os.getpid()), stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        priority.give_way(process.pid)
+        what = _("the pull list cannot be made")
+        try:
+            _out, said = await asyncio.wait_for(process.communicate(), MAKE_SECONDS)
+        except TimeoutError:
+            raise StateError(what, _("a disk does not answer")) from None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                with contextlib.suppress(TimeoutError):  # it may hang in the kernel
+                    await asyncio.wait_for(process.wait(), KILL_SECONDS)
+        if process.returncode != 0:
+            raise StateError(what, said.decode("utf-8", "replace").strip() or f"exit code {process.returncode}")
 
     def _compare(self, made: PullList, there: set[str]) -> None:
         """Log and record how the list differs from the one that was recorded last, and raise or clear alerts."""
@@ -176,7 +197,7 @@ def heard(told: Callable[[], None]) -> Iterator[bool]:
     def read() -> None:
         with contextlib.suppress(OSError):  # too many at once: they were there all the same
             while monitor.poll(0) is not None:
-                pass
+                continue
         told()
 
     loop.add_reader(monitor.fileno(), read)
@@ -198,6 +219,3 @@ def _monitor() -> pyudev.Monitor | None:
         log.info("disks are looked for every %d s: no word of them from the kernel: %s", POLL_SECONDS, error)
         return None
     return monitor
-
-
-_PASSED = ("PATH", "LANG", "LC_ALL", "LANGUAGE", "PYTHONPATH", "VIRTUAL_ENV")

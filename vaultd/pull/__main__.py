@@ -1,6 +1,7 @@
-"""``python -m vaultd.pull FILE``: a new pull list for the configuration FILE, kept in its state folder.
+"""``python -m vaultd.pull FILE PID``: a new pull list for the configuration FILE, kept in its state folder.
 
-The daemon starts it: a process of its own takes no memory from it, and where it hangs on a dying disk it is left behind.
+The daemon PID starts it: a process of its own takes no memory from it, and one that hangs on a dying disk is left
+behind. It ends with its parent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from vaultd.pull import kept, making
 from vaultd.pull.stack import Reader
 from vaultd.status import plans
 from vaultd.store import Store
-
+from vaultd.watch.scanner import die_with_parent
 
 def main(file: Path) -> int:
     """Make and keep it. What goes wrong is said on stderr."""
@@ -38,4 +39,5 @@ def _tell(text: str) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(int(sys.argv[2]))
     sys.exit(main(Path(sys.argv[1])))

@@ -10,7 +10,6 @@ from enum import StrEnum
 from vaultd.disks.model import Disk
 from vaultd.units import SECOND, rfc3339
 
-
 RELEASED = "disk-released:"
 """Of the state's values: under this and a disk's key is when it was let go, so that its absence is no alert."""
 
