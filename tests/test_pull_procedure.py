@@ -13,6 +13,7 @@ from vaultd.pull import words
 from vaultd.pull.model import Do, Procedure, User
 from vaultd.pull.procedure import procedure
 from vaultd.pull.stack import Reader, unescape, volume
+from vaultd.pull.users import service
 
 
 @pytest.fixture
@@ -186,3 +187,52 @@ def test_a_slave_that_stands_on_itself_does_not_hang(machine: FakeSys) -> None:
     (machine.root / "sys/class/block/dm-0/slaves/dm-1").touch()
     made = steps(machine, disk("a"))
     assert {step.subject for step in made.steps if step.do is Do.CRYPT} == {"one", "two"}
+
+
+def test_what_a_service_sees_twice_is_one_mount(machine: FakeSys) -> None:
+    """ProtectSystem mounts folders onto themselves in a service's own view."""
+    number = machine.block("sda")
+    base = machine.mount("/srv", number)
+    machine.lines.append(f"9 {base} {number} /state /srv/state ro - ext4 none ro\n")
+    machine.lines.append(f"10 {base} {number} /other /srv/bound rw - ext4 none rw\n")
+    (machine.root / "proc/self/mountinfo").write_text("".join(machine.lines))
+    seen = {one.path for one in Reader(machine.root, sandboxed=True).stack(["sda"]).mounts.values()}
+    assert seen == {b"/srv", b"/srv/bound"}
+    assert len(Reader(machine.root).stack(["sda"]).mounts) == 3
+
+
+def test_a_firmwares_volume_stops_before_its_container(machine: FakeSys) -> None:
+    machine.block("sda")
+    machine.block("md1", "sda")  # the container, whose name comes first
+    machine.block("md2", "sda")
+    (machine.root / "sys/class/block/md2/md/metadata_version").write_text("external:/md1/0\n")
+    found = [step.subject for step in steps(machine, disk("a")).steps if step.do is Do.ARRAY]
+    assert found == ["md2", "md1"]
+
+
+def test_a_cache_is_let_go_after_what_it_serves(machine: FakeSys) -> None:
+    machine.block("sda"), machine.block("sdb")
+    machine.block("bcache0", "sda", "sdb")
+    (machine.root / "sys/class/block/sdb/bcache/set").mkdir(parents=True)
+    assert typed(steps(machine, disk("b")))[:2] == [
+        "echo 1 > /sys/block/bcache0/bcache/stop", "echo 1 > /sys/class/block/sdb/bcache/set/stop",
+    ]  # fmt: skip
+    assert typed(steps(machine, disk("a")))[1] == "echo 1 > /sys/block/sda/device/delete"
+
+
+@pytest.mark.parametrize(
+    ("group", "unit"),
+    [
+        ("/system.slice/postgresql.service", "postgresql.service"),
+        ("/system.slice/system-postgresql.slice/postgresql@15-main.service", "postgresql@15-main.service"),
+        ("/user.slice/user-1000.slice/session-3.scope", ""),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/app-gedit.service", ""),
+        ("/user.slice/user-1000.slice/user@1000.service", ""),
+        ("/system.slice/docker-0a1b.scope", ""),
+        ("/", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_service_of_the_system_is_stopped_by_name(group: str, unit: str) -> None:
+    """Stopping a session's manager would end everything that its user does."""
+    assert service(group) == unit

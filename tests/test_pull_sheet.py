@@ -46,7 +46,8 @@ def test_everything_that_matters_is_on_it(tmp_path: Path) -> None:
     for wanted in (
         made().number, "archive-1", "拔盘清单", "X-0007", "李娜", "张伟", "M8000",
         "COPYCOMPLETEafterdisk1:records",
-        "第1块后副本完整：records", "LEAKifleft:records", "遗留即泄密：records", "NOTYETOFF-SITE:3files", "尚未异地：3个文件",
+        "第1块后副本完整：records",
+        "LEAKifleft:records", "遗留即泄密：records", "NOTYETOFF-SITE:3files", "尚未异地：3个文件",
         "inusebypostgresql.service", "echo1>/sys/block/sda/device/delete", "机密", "病案",
         "whatisbehinditcannotbeseen", "umount--$'/srv/\\xff'",
     ):  # fmt: skip

@@ -20,7 +20,8 @@ DISKS = 96
 """Of a machine with four shelves of 24 bays."""
 
 _STEPS = (
-    Step(Do.STOP_USERS, ""), Step(Do.SYNC, "/srv", ("sync", "-f", "/srv")), Step(Do.UNMOUNT, "/srv", ("umount", "/srv")),
+    Step(Do.STOP_USERS, ""), Step(Do.SYNC, "/srv", ("sync", "-f", "/srv")),
+    Step(Do.UNMOUNT, "/srv", ("umount", "/srv")),
     Step(Do.CRYPT, "sec", ("cryptsetup", "close", "sec")), Step(Do.ARRAY, "md0", ("mdadm", "--stop", "/dev/md0")),
     Step(Do.DETACH, "disk", write=("/sys/block/sda/device/delete", "1")),
 )  # fmt: skip

@@ -65,9 +65,12 @@ def release_command(cli: Cli, disk: str, dry_run: bool, stop_users: bool, reason
         return EXIT_DONE
     _refuse_unsafe(made, pull, reason)
     outcome = going.carry_out(planned)
-    cli.record(_entry(outcome, pull, reason))
-    if outcome.failed is None:
-        _remember(cli, one)
+    if cli.file.exists() and cli.places().database.exists():
+        cli.record(_entry(outcome, pull, reason))
+        if outcome.failed is None:
+            _remember(cli, one)
+    else:  # it may have been on this very disk
+        cli.note(_("This is not on record: {error}").format(error=_("the state folder is not there")))
     _tell(cli, outcome)
     return EXIT_DONE if outcome.failed is None else EXIT_FAILED
 
@@ -148,10 +151,7 @@ def _remember(cli: Cli, disk: Disk) -> None:
     from vaultd.store import Store
 
     try:
-        database = cli.places().database
-        if not database.exists():
-            return
-        store = Store(database)
+        store = Store(cli.places().database)
         try:
             store.set_meta(RELEASED + disk.key, str(time.time_ns()))
         finally:

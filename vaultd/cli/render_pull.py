@@ -84,7 +84,7 @@ def _pull(pull: Pull, made: PullList, rooms: tuple[int, int], shown: set[tuple[s
     for vault in pull.completes:
         unsure = any(line.need.vault == vault and "unsure" in line.notes for line in made.vaults)
         text = _("--- COPY COMPLETE of {vault} after disk {number} ---").format(vault=vault, number=pull.number)
-        yield f"{text} {_('(as far as could be seen)')}" if unsure else text
+        yield text + (" " + _("(as far as could be seen)") if unsure else "")
     yield ""
 
 

@@ -17,6 +17,7 @@ from vaultd.status import plans
 from vaultd.store import Store
 from vaultd.watch.scanner import die_with_parent
 
+
 def main(file: Path) -> int:
     """Make and keep it. What goes wrong is said on stderr."""
     try:

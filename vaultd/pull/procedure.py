@@ -82,6 +82,8 @@ def _steps(disk: Disk, reader: Reader, stack: Stack, *, busy: bool) -> Iterable[
             held = True
             yield Step(Do.HOLD, "", write=(str(hold_file(reader)), HOLD_TEXT))
         yield step
+    for name in sorted(filter(reader.is_cache, stack.devices)):
+        yield Step(Do.BCACHE, name, write=(f"/sys/class/block/{name}/bcache/set/stop", "1"))
     names = stack.disks
     if names:
         yield Step(Do.FREE, _shown(disk), gone=names)

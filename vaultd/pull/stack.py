@@ -126,6 +126,10 @@ class Reader:
             return []
         return [unescape(line.split()[0]) for line in lines if line.strip()]
 
+    def is_cache(self, name: str) -> bool:
+        """Whether a device is bcache's cache, which keeps it after the devices that it serves have stopped."""
+        return (self.block / name / "bcache/set").exists()
+
     def backing_file(self, name: str) -> bytes:
         """The file that a loop device stands on; empty when it stands on none."""
         try:
@@ -174,7 +178,9 @@ class Reader:
             kind = next((kind for mark, kind in _MAPPINGS.items() if uuid.startswith(mark)), "mapping")
             return Device(name, kind, label, number, below, _split(label)[0] if kind == "lvm" else "")
         if (folder / "md").is_dir():
-            return Device(name, "array", name, number, below)
+            # A volume of a firmware's array, such as "external:/md127/0", stands on its container.
+            container = re.fullmatch(r"external:/([^/]+)/.*", _text(folder / "md/metadata_version"))
+            return Device(name, "array", name, number, (*below, container[1]) if container else below)
         if name.startswith("bcache"):
             return Device(name, "bcache", name, number, below)
         file = self.backing_file(name)

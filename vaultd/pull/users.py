@@ -20,7 +20,7 @@ PROC = Path("/proc")
 _SYS_PTRACE = 19
 """The number of that right (capabilities(7))."""
 
-_UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?:/|$)", re.ASCII)
+_SERVICE = re.compile(r"(?:.*/)?([^/]+\.service)", re.ASCII)
 
 
 Seen = dict[int, tuple[frozenset[int], frozenset[str]]]
@@ -113,11 +113,25 @@ def _mount_of(handle: int) -> int:
 
 
 def _user(pid: int) -> User:
-    folder = PROC / str(pid)
-    name, unit = "?", ""
+    name = "?"
     with contextlib.suppress(OSError):
-        name = (folder / "comm").read_text("utf-8", "replace").strip()
+        name = (PROC / str(pid) / "comm").read_text("utf-8", "replace").strip()
+    unit = service(_group(str(pid)))
+    own = unit and unit == service(_group("self"))  # who would stop that stops us
+    return User(pid, "".join(one if one.isprintable() else "?" for one in name), "" if own else unit)
+
+
+def service(group: str) -> str:
+    """The system's service that a control group is, empty for another: a user's session, whose services end with it, a
+    container."""
+    found = _SERVICE.fullmatch(group)
+    return found[1] if found is not None and "/user.slice/" not in group else ""
+
+
+def _group(pid: str) -> str:
     with contextlib.suppress(OSError):
-        units = _UNIT.findall((folder / "cgroup").read_text("utf-8", "replace"))
-        unit = next((one for one in reversed(units) if one.endswith(".service")), "")
-    return User(pid, "".join(one if one.isprintable() else "?" for one in name), unit)
+        for line in (PROC / pid / "cgroup").read_text("utf-8", "replace").splitlines():
+            number, _colon, rest = line.partition(":")
+            if number in ("0", "1"):  # unified, or systemd's own of the old kind
+                return rest.partition(":")[2]
+    return ""

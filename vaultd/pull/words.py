@@ -47,7 +47,9 @@ _CHECKS = {
 _MEANINGS = {
     Do.STOP_USERS: N_("nothing was changed: what writes now would lose it"),
     Do.SYNC: N_("what was written last may not be on the disk"),
-    Do.UNMOUNT: N_("it is still in use. A lazy unmount (umount -l) would only hide that"),
+    Do.UNMOUNT: N_(
+        "a process, an export or a container still uses it. A lazy unmount (umount -l) would only hide that"
+    ),
     Do.SWAP_OFF: N_("memory is still on it; there may be too little to take it back"),
     Do.EXPORT: N_("the pool is still in use"),
     Do.LOOP: N_("something still uses the image; the system would only detach it later"),

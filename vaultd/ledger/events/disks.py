@@ -46,8 +46,8 @@ class DiskReleased(Body):
 
 @dataclass(frozen=True, slots=True)
 class PullListChanged(Body):
-    """The kept pull list is another one: ``disks`` in its order; those that ``came`` and ``went``; ``moved``: those that
-    are in another bay. ``number`` is what is printed on it."""
+    """The kept pull list is another one: ``disks`` in its order; those that ``came`` and ``went``; ``moved``: those in
+    another bay. ``number`` is what is printed on it."""
 
     TYPE: ClassVar[str] = "pull-list-changed"
     number: str
