@@ -20,7 +20,7 @@ class FakeSys:
     def block(self, name: str, *below: str, dm: tuple[str, str] | None = None, parent: str = "", loop: str = "") -> str:
         """A device on others; ``dm``: name and uuid; ``parent``: it is a partition of that; returns its number."""
         self.count += 1
-        number = f"8:{self.count}"
+        number = f"4000:{self.count}"  # no real device has it
         folder = self.root / "sys/devices" / parent / name
         folder.mkdir(parents=True)
         (folder / "dev").write_text(f"{number}\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakesys import FakeSys
 from tests.mounting import needs_mounts
 from tests.pulling import disk
 from vaultd.disks import helper
@@ -109,7 +110,9 @@ def test_nested_bind_mounts_and_an_image_inside(loop: str, tmp_path: Path) -> No
     [
         "held = open(sys.argv[1] + '/file', 'w')",
         "import os; os.chdir(sys.argv[1])",
-        "import mmap; f = open(sys.argv[1] + '/map', 'w+b'); f.truncate(4096); m = mmap.mmap(f.fileno(), 0); f.close()",
+        "import ctypes, os; fd = os.open(sys.argv[1] + '/map', os.O_RDWR | os.O_CREAT); os.truncate(fd, 4096);"
+        " libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p;"
+        " libc.mmap(None, ctypes.c_size_t(4096), 3, 1, fd, ctypes.c_long(0)); os.close(fd)",  # no descriptor is left
     ],
     ids=["open", "cwd", "mmap"],
 )
@@ -302,3 +305,64 @@ def test_a_program_that_hangs_is_given_up(loop: str, monkeypatch: pytest.MonkeyP
     outcome = going.carry_out(going.plan())
     monkeypatch.undo()
     assert outcome.failed is not None and outcome.failed.do is Do.UNMOUNT and "does not end" in outcome.why
+
+
+def test_what_no_process_holds_and_no_mount_shows_is_found_by_the_kernel(loop: str, tmp_path: Path) -> None:
+    """An image inside keeps a file system that somebody has unmounted lazily: only the kernel knows."""
+    with attached(tmp_path / "srv/inner.img", 1 << 20):
+        run("umount", "-l", str(tmp_path / "srv"))
+        going = release(loop)
+        planned = going.plan()
+        assert [step.do for step in planned.steps] == [Do.FREE, Do.DETACH]
+        outcome = going.carry_out(planned)
+        assert outcome.failed is not None and outcome.failed.do is Do.FREE and "busy" in outcome.why
+        assert READER.backing_file(loop)
+
+
+# Arrays: on a machine of files, with a program in mdadm's place (real ones: the rig of the issue's data)
+
+
+class Array:
+    """sda and sdb below md0; ``mdadm`` removes it, and may have it assembled again."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, *, again: bool = False) -> None:
+        self.machine = FakeSys(root / "machine")
+        self.machine.block("sda"), self.machine.block("sdb")
+        self.machine.block("md0", "sda", "sdb")
+        block = self.machine.root / "sys/class/block"
+        self.hold = self.machine.root / "etc/mdadm.conf.d/vaultd-release.conf"
+        self.hold.parent.parent.mkdir()
+        stop = f"rm {block}/md0 {block}/sd?/holders/md0"
+        back = f"(sleep 0.3; ln -s {self.machine.root}/sys/devices/md0 {block}/md0) > /dev/null 2>&1 &" if again else ""
+        program = root / "bin/mdadm"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\ncp {self.hold} {root}/seen; echo "$@" > {root}/said; {stop}\n{back}\n')
+        program.chmod(0o755)
+        monkeypatch.setattr("vaultd.disks.helper.PATH", f"{program.parent}:{helper.PATH}")
+        self.going = Release(disk("a", serial="A"), Reader(self.machine.root), lambda _name: "a")
+
+
+def test_an_array_is_kept_from_assembly_while_it_goes_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = Array(tmp_path, monkeypatch)
+    outcome = array.going.carry_out(array.going.plan())
+    assert [step.do for step in outcome.done] == [Do.HOLD, Do.ARRAY]
+    assert (tmp_path / "seen").read_text() == "AUTO -all\n"
+    assert (tmp_path / "said").read_text() == "--stop /dev/md0\n"
+    assert not array.hold.exists() and outcome.left == ""
+    assert outcome.failed is not None and outcome.failed.do is Do.FREE  # there is no such device in /dev
+
+
+def test_an_array_that_comes_back_is_a_surprise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = Array(tmp_path, monkeypatch, again=True)
+    outcome = array.going.carry_out(array.going.plan())
+    assert outcome.failed is not None and outcome.failed.do is Do.ARRAY and "assembled again" in outcome.why
+    assert not array.hold.exists()
+
+
+def test_without_the_program_nothing_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = Array(tmp_path, monkeypatch)
+    monkeypatch.setattr("vaultd.disks.helper.PATH", str(tmp_path / "none"))
+    outcome = array.going.carry_out(array.going.plan())
+    assert "there is no program mdadm" in outcome.why and outcome.condition is Condition.ASSEMBLED

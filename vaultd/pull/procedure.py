@@ -77,13 +77,13 @@ def _steps(disk: Disk, reader: Reader, stack: Stack, *, busy: bool) -> Iterable[
     for path in sorted({one.number: one.path for one in stack.own_mounts}.values()):
         yield Step(Do.SYNC, display(path), ("sync", "-f", os.fsdecode(path)))
     held = False
-    for step in _downwards(stack):
+    for step in _downwards(reader, stack):
         if step.do is Do.ARRAY and not held:
             held = True
             yield Step(Do.HOLD, "", write=(str(hold_file(reader)), HOLD_TEXT))
         yield step
     for name in sorted(filter(reader.is_cache, stack.devices)):
-        yield Step(Do.BCACHE, name, write=(f"/sys/class/block/{name}/bcache/set/stop", "1"))
+        yield Step(Do.BCACHE, name, write=(str(reader.block / name / "bcache/set/stop"), "1"))
     names = stack.disks
     if names:
         yield Step(Do.FREE, _shown(disk), gone=names)
@@ -100,7 +100,7 @@ def hold_file(reader: Reader) -> Path:
 # from the top down
 
 
-def _downwards(stack: Stack) -> Iterable[Step]:
+def _downwards(reader: Reader, stack: Stack) -> Iterable[Step]:
     """Each mount, swap space and device once, after everything that stands on it."""
     for one in _ordered(_below(stack), stack):
         kind, _blank, name = one.partition(" ")
@@ -115,7 +115,7 @@ def _downwards(stack: Stack) -> Iterable[Step]:
         elif kind == "group":
             yield Step(Do.LVM, name, ("vgchange", "-an", name), gone=tuple(sorted(stack.groups[name])))
         elif name not in stack.disks:
-            yield from _device_step(stack, stack.devices[name])
+            yield from _device_step(reader, stack, stack.devices[name])
 
 
 def _below(stack: Stack) -> dict[str, set[str]]:
@@ -174,7 +174,7 @@ def _rank(one: str, stack: Stack) -> tuple[int, int, str]:
     return (_KINDS.index(kind), -depth, one)
 
 
-def _device_step(stack: Stack, device: Device) -> Iterable[Step]:
+def _device_step(reader: Reader, stack: Stack, device: Device) -> Iterable[Step]:
     """How a device above the disk ends; nothing for a partition, and for the hidden parts of a volume."""
     name, label = device.name, device.label
     match device.kind:
@@ -190,7 +190,7 @@ def _device_step(stack: Stack, device: Device) -> Iterable[Step]:
         case "loop":
             yield Step(Do.LOOP, name, ("losetup", "-d", f"/dev/{name}"), gone=(name,))
         case "bcache":
-            yield Step(Do.BCACHE, name, write=(f"/sys/block/{name}/bcache/stop", "1"), gone=(name,))
+            yield Step(Do.BCACHE, name, write=(str(reader.block / name / "bcache/stop"), "1"), gone=(name,))
         case "mapping":
             yield Step(Do.MAPPING, label, ("dmsetup", "remove", "--", label), gone=(name,))
 
@@ -203,8 +203,8 @@ def _detach(disk: Disk, reader: Reader, names: tuple[str, ...]) -> Iterable[Step
     found = [one for name in names for one in controllers(name, reader)]
     if found:
         for controller in dict.fromkeys(found):
-            file = f"/sys/class/nvme/{controller}/device/remove"
-            yield Step(Do.DETACH, shown, write=(file, "1"), gone=names)
+            file = reader.root / "sys/class/nvme" / controller / "device/remove"
+            yield Step(Do.DETACH, shown, write=(str(file), "1"), gone=names)
         return
     if disk.transport == "usb":
         yield Step(Do.DETACH, shown, ("udisksctl", "power-off", "--block-device", f"/dev/{names[0]}"), gone=names)
@@ -213,4 +213,4 @@ def _detach(disk: Disk, reader: Reader, names: tuple[str, ...]) -> Iterable[Step
         if name.startswith("loop"):
             yield Step(Do.DETACH, name, ("losetup", "-d", f"/dev/{name}"), gone=(name,))
         elif (reader.block / name / "device/delete").exists():
-            yield Step(Do.DETACH, shown, write=(f"/sys/block/{name}/device/delete", "1"), gone=(name,))
+            yield Step(Do.DETACH, shown, write=(str(reader.block / name / "device/delete"), "1"), gone=(name,))
