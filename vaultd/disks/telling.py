@@ -29,7 +29,7 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
     """Ask what this machine has use for: nothing of LVM where there is no device mapper, no zpool without ZFS."""
     told = Told(arrays=mdadm.mdstat((machine.read("proc/mdstat", TABLE_LIMIT) or b"").decode("utf-8", "replace")))
     if one is None:
-        return Answers(told, slaves=_slaves(blocks, told, ()))
+        return Answers(told, slaves=_slaves(blocks, told, (), {}))
     answers = ask_all(_questions(machine, blocks, mounts), one)
 
     def text(key: str, device: str = "") -> str:
@@ -42,15 +42,26 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
     for key, device in answers:
         if key == "luks":
             told.locks[device] = luks.needs(text(key, device))
-    slaves = _slaves(blocks, told, multipath.maps(text("multipath")))
+    slaves = _slaves(blocks, told, multipath.maps(text("multipath")), lvm.physical(text("pvs")))
     return Answers(told, tuple(_problems(answers)), slaves)
 
 
-def _slaves(blocks: Mapping[str, Block], told: Told, maps: Iterable[multipath.Map]) -> dict[str, list[str]]:
-    """What each device is made of, by what programs say."""
+def _slaves(
+    blocks: Mapping[str, Block], told: Told, maps: Iterable[multipath.Map], physical: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """What each device is made of, by what programs and udev say. Of a volume of which nothing else is known, all of
+    its group: more than it may lie on, never less."""
     numbers = {block.number: block.name for block in blocks.values()}
     names = {block.udev.get("DM_NAME"): block.name for block in blocks.values()}
-    found = {one.kernel: [path for path, _works in one.paths] for one in maps}
+    nodes = {link: block.name for block in blocks.values() for link in (*block.udev.links, block.node)}
+    found = dict[str, list[str]]()
+    for block in blocks.values():
+        disk, group = numbers.get(block.udev.get("ID_PART_ENTRY_DISK")), block.udev.get("DM_VG_NAME")
+        if disk is not None and disk != block.name and block.name.startswith("dm-"):
+            found[block.name] = [disk]
+        elif group:
+            found[block.name] = [nodes[one] for one, of in physical.items() if of == group and one in nodes]
+    found |= {one.kernel: [path for path, _works in one.paths] for one in maps}
     for name, array in told.arrays.items():
         found[name] = [member for member, _slot, _sync in array.members]
     for name, table in told.tables.items():
@@ -65,6 +76,8 @@ def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[M
     types = {block.udev.get("ID_FS_TYPE") for block in blocks.values()}
     if "LVM2_member" in types or any(block.udev.get("DM_UUID").startswith("LVM-") for block in blocks.values()):
         yield "lvs", ""
+        if any(block.udev.get("DM_VG_NAME") and not block.slaves for block in blocks.values()):
+            yield "pvs", ""
     if "mpath_member" in types or any(block.udev.get("DM_UUID").startswith("mpath-") for block in blocks.values()):
         yield "multipath", ""
     if "jbd" in types:
