@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.disking import CORPUS, Mockup, materialised, needs_corpus, probed, recorded, storage_of, unpacked
+from tests.disking import CORPUS, needs_corpus, recorded, unpacked
+from tests.disking_others import Mockup, materialised, probed, storage_of
 from vaultd.disks import copies, inventory, listing, mapping, sysfs, telling
 from vaultd.disks.graph import Graph
 from vaultd.disks.helper import Ask

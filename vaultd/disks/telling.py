@@ -3,15 +3,16 @@ their answers mean. Without any of them the map is still made; what is then a gu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vaultd.disks.graph import Told
 from vaultd.disks.helper import Answer, Ask, ask_all
 from vaultd.disks.machine import TABLE_LIMIT, Machine
-from vaultd.disks.model import Disk, Health
+from vaultd.disks.model import Disk, Health, Unseen
 from vaultd.disks.sysfs import Block
-from vaultd.disks.tools import blkid, dmsetup, luks, lvm, mdadm, multipath, smart, zpool
+from vaultd.disks.tools import blkid, btrfs, dmsetup, luks, lvm, mdadm, multipath, smart, zpool
 from vaultd.i18n import _
 from vaultd.watch.mounts import Mount
 
@@ -38,6 +39,11 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
     told.tables, told.states = dmsetup.parse(text("dm-table")), dmsetup.parse(text("dm-status"))
     told.volumes = {volume.number: volume for volume in lvm.volumes(text("lvs")) if volume.number}
     told.pools = zpool.status(text("zpool"))
+    told.usages = {
+        f"/dev/{device}": usage
+        for key, device in answers
+        if key == "btrfs" and (usage := btrfs.usage(text(key, device))) is not None
+    }
     told.journals = blkid.journals(text("blkid"))
     for key, device in answers:
         if key == "luks":
@@ -82,6 +88,11 @@ def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[M
         yield "multipath", ""
     if "jbd" in types:
         yield "blkid", ""
+    if not machine.names("sys/fs/btrfs"):  # where the kernel tells it, it is not asked
+        nodes = {block.node: block.name for block in blocks.values()}
+        for mount in mounts:
+            if mount.type == b"btrfs" and os.fsdecode(mount.source) in nodes:
+                yield "btrfs", nodes[os.fsdecode(mount.source)]
     if "zfs_member" in types or any(mount.type == b"zfs" for mount in mounts):
         yield "zpool", ""
     for block in blocks.values():
@@ -107,7 +118,11 @@ def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
 def health(disks: Iterable[Disk], one: Ask) -> tuple[dict[str, Health], tuple[str, ...]]:
     """What SMART says of each disk that can be asked, by key, and what could not be asked. An answer that names another
     disk (a new one took the name) is not taken."""
-    asked = {("smart", disk.names[0]): disk for disk in disks if disk.names and disk.unseen is None}
+    asked = {
+        ("smart", disk.names[0]): disk
+        for disk in disks
+        if disk.names and disk.unseen in (None, Unseen.VIRTUAL) and disk.transport not in ("virtio", "xen", "mmc")
+    }
     answers = ask_all(asked, one)
     found = dict[str, Health]()
     for question, answer in answers.items():
