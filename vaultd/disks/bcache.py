@@ -1,5 +1,7 @@
-"""Layers of bcache: a backing device with a fast one before it. What was only written to the cache yet (writeback) is on
-no other disk, so both are needed then; otherwise the backing device is a whole copy by itself.
+"""Layers of bcache: a backing device with a fast one before it.
+
+What was only written to the cache yet (writeback) is on no other disk, so both are needed then; otherwise the backing
+device is a whole copy by itself.
 """
 
 from __future__ import annotations
