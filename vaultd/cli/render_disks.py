@@ -24,6 +24,7 @@ NOTES = {
     "token": N_("bound to a token"), "header": N_("its header lies elsewhere"),
     "not-in-sync": N_("a member is not in sync"),
     "guessed": N_("not known for sure"), "cycle": N_("leads back to itself"), "gone": N_("gone"),
+    "raid-controller": N_("a volume of a raid controller"),
 }  # fmt: skip
 
 PROBLEMS = {

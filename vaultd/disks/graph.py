@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from vaultd.disks import bcache, filesystems, mapped, md, rules
 from vaultd.disks.machine import Machine, clean
-from vaultd.disks.model import Disk, Kind, Layer
+from vaultd.disks.model import Disk, Kind, Layer, Unseen
 from vaultd.disks.physical import is_network
 from vaultd.disks.sysfs import Block
 from vaultd.disks.tools import btrfs, dmsetup, lvm, mdadm, zpool
@@ -37,6 +37,9 @@ class Told:
     locks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # encrypted device -> "tpm", "header", ...
 
 
+_BEHIND: dict[Unseen | None, tuple[str, ...]] = {Unseen.CONTROLLER: ("raid-controller",)}
+
+
 class Graph:
     """The layers of a machine, made when they are asked for."""
 
@@ -56,7 +59,9 @@ class Graph:
         self._journals = {nodes[one]: journal for one, journal in told.journals.items() if one in nodes}
         self._disks = {name: disk for disk in disks for name in disk.names}
         self._leaves = {
-            disk.key: Layer(Kind.DISK, disk.names[0], disk.model, disk=disk.key) for disk in disks if disk.names
+            disk.key: Layer(Kind.DISK, disk.names[0], disk.model, disk=disk.key, notes=_BEHIND.get(disk.unseen, ()))
+            for disk in disks
+            if disk.names
         }
         self._numbers = {block.number: block.name for block in blocks.values() if block.number}
         self._made = dict[str, Layer]()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from vaultd.disks import behind
 from vaultd.disks.graph import Told
 from vaultd.disks.helper import Answer, Ask, ask_all
 from vaultd.disks.machine import TABLE_LIMIT, Machine
@@ -19,11 +20,13 @@ from vaultd.watch.mounts import Mount
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """``told``: for the graph. ``problems``: what could not be asked, as text. ``slaves``: what a device is made of."""
+    """``told``: for the graph. ``problems``: what could not be asked, as text. ``slaves``: what a device is made of.
+    ``controllers``: what was said of those, by the command's key."""
 
     told: Told
     problems: tuple[str, ...] = ()
     slaves: Mapping[str, list[str]] = field(default_factory=dict)
+    controllers: Mapping[str, Answer] = field(default_factory=dict)
 
 
 def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], one: Ask | None) -> Answers:
@@ -49,7 +52,8 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
         if key == "luks":
             told.locks[device] = luks.needs(text(key, device))
     slaves = _slaves(blocks, told, multipath.maps(text("multipath")), lvm.physical(text("pvs")))
-    return Answers(told, tuple(_problems(answers)), slaves)
+    others = {key: answer for (key, device), answer in answers.items() if not device}
+    return Answers(told, tuple(_problems(answers)), slaves, others)
 
 
 def _slaves(
@@ -77,27 +81,38 @@ def _slaves(
 
 
 def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount]) -> Iterable[tuple[str, str]]:
-    if any(machine.has(f"{block.folder}/dm") or block.name.startswith("dm-") for block in blocks.values()):
-        yield from (("dm-table", ""), ("dm-status", ""))
+    """By what there is: block devices, what udev found on them, drivers, mounts."""
+    for key in behind.questions(machine):
+        yield key, ""
     types = {block.udev.get("ID_FS_TYPE") for block in blocks.values()}
-    if "LVM2_member" in types or any(block.udev.get("DM_UUID").startswith("LVM-") for block in blocks.values()):
-        yield "lvs", ""
-        if any(block.udev.get("DM_VG_NAME") and not block.slaves for block in blocks.values()):
-            yield "pvs", ""
-    if "mpath_member" in types or any(block.udev.get("DM_UUID").startswith("mpath-") for block in blocks.values()):
-        yield "multipath", ""
-    if "jbd" in types:
-        yield "blkid", ""
-    if not machine.names("sys/fs/btrfs"):  # where the kernel tells it, it is not asked
-        nodes = {block.node: block.name for block in blocks.values()}
-        for mount in mounts:
-            if mount.type == b"btrfs" and os.fsdecode(mount.source) in nodes:
-                yield "btrfs", nodes[os.fsdecode(mount.source)]
-    if "zfs_member" in types or any(mount.type == b"zfs" for mount in mounts):
-        yield "zpool", ""
+    uuids = {block.udev.get("DM_UUID").partition("-")[0] for block in blocks.values()}
+    for key, wanted in {
+        "nvme": any(block.name.startswith("nvme") for block in blocks.values()),
+        "dm-table": any(_mapped(machine, block) for block in blocks.values()),
+        "dm-status": any(_mapped(machine, block) for block in blocks.values()),
+        "lvs": "LVM2_member" in types or "LVM" in uuids,
+        "pvs": any(block.udev.get("DM_VG_NAME") and not block.slaves for block in blocks.values()),
+        "multipath": "mpath_member" in types or "mpath" in uuids,
+        "blkid": "jbd" in types,
+        "zpool": "zfs_member" in types or any(mount.type == b"zfs" for mount in mounts),
+    }.items():
+        if wanted:
+            yield key, ""
+    nodes = {block.node: block.name for block in blocks.values()}
+    for mount in mounts if not machine.names("sys/fs/btrfs") else ():  # where the kernel tells it, it is not asked
+        if mount.type == b"btrfs" and os.fsdecode(mount.source) in nodes:
+            yield "btrfs", nodes[os.fsdecode(mount.source)]
     for block in blocks.values():
         if block.udev.get("ID_FS_TYPE") == "crypto_LUKS":
             yield "luks", block.name
+
+
+def _mapped(machine: Machine, block: Block) -> bool:
+    return machine.has(f"{block.folder}/dm") or block.name.startswith("dm-")
+
+
+SPARE = frozenset(("nvme", "megacli", "arcconf"))
+"""What is asked where it is there, and not missed where it is not: another way tells the same."""
 
 
 def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
@@ -105,13 +120,13 @@ def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
         name = f"{key} {device}".strip()
         if answer.problem == "root":
             yield _("{command} needs root; what only it knows is a guess").format(command=name)
-        elif answer.problem == "missing":
+        elif answer.problem == "missing" and key not in SPARE:
             yield _("the program for {command} is not installed; what only it knows is a guess").format(command=name)
         elif answer.problem == "time":
             yield _("{command} did not answer in time and was ended").format(command=name)
         elif answer.problem == "stuck":
             yield _("{command} does not answer and cannot even be ended; it was left behind").format(command=name)
-        elif answer.problem:
+        elif answer.problem not in ("", "missing"):
             yield _("{command} failed (exit code {code})").format(command=name, code=answer.code)
 
 
