@@ -34,6 +34,8 @@ MOUNT = "{mount}"
 _LVS = "lv_name,vg_name,lv_kernel_major,lv_kernel_minor,segtype,seg_pe_ranges,lv_health_status"
 
 COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "lsblk": (("lsblk", "-J", "-b", "-o", "KNAME,TYPE,SIZE"), False),
+    "findmnt": (("findmnt", "-J", "--real", "-o", "TARGET,MAJ:MIN"), False),
     "dm-table": (("dmsetup", "table"), True),  # without --showkeys: the keys of encrypted devices stay where they are
     "dm-status": (("dmsetup", "status", "--noflush"), True),
     "lvs": (("lvs", "--readonly", "--reportformat", "json", "--all", "--segments", "-o", _LVS), True),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vaultd.disks import behind, listing, mapping, sysfs, telling
+from vaultd.disks import behind, crosscheck, listing, mapping, sysfs, telling
 from vaultd.disks.graph import Graph
 from vaultd.disks.helper import Ask
 from vaultd.disks.machine import Machine
@@ -31,8 +31,8 @@ def read(
     answers = telling.ask(machine, blocks, mounts, ask)
     blocks = sysfs.completed(blocks, answers.slaves)
     disks = listing.disks(machine, blocks, confirmed or {})
-    disks = behind.disks(disks, answers.controllers)
-    problems = [*answers.problems]
+    disks = behind.disks(disks, answers.others)
+    problems = [*answers.problems, *crosscheck.differences(answers.others, disks, blocks, mounts)]
     if health and ask is not None:
         said, silent = telling.health(disks, ask)
         disks = [replace(disk, health=said.get(disk.key, disk.health)) for disk in disks]

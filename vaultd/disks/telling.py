@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vaultd.disks import behind
+from vaultd.disks import behind, crosscheck
 from vaultd.disks.graph import Told
 from vaultd.disks.helper import Answer, Ask, ask_all
 from vaultd.disks.machine import TABLE_LIMIT, Machine
@@ -21,12 +21,12 @@ from vaultd.watch.mounts import Mount
 @dataclass(frozen=True, slots=True)
 class Answers:
     """``told``: for the graph. ``problems``: what could not be asked, as text. ``slaves``: what a device is made of.
-    ``controllers``: what was said of those, by the command's key."""
+    ``others``: what was said by commands that need no device, by their key."""
 
     told: Told
     problems: tuple[str, ...] = ()
     slaves: Mapping[str, list[str]] = field(default_factory=dict)
-    controllers: Mapping[str, Answer] = field(default_factory=dict)
+    others: Mapping[str, Answer] = field(default_factory=dict)
 
 
 def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], one: Ask | None) -> Answers:
@@ -82,7 +82,7 @@ def _slaves(
 
 def _questions(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount]) -> Iterable[tuple[str, str]]:
     """By what there is: block devices, what udev found on them, drivers, mounts."""
-    for key in behind.questions(machine):
+    for key in (*crosscheck.KEYS, *behind.questions(machine)):
         yield key, ""
     types = {block.udev.get("ID_FS_TYPE") for block in blocks.values()}
     uuids = {block.udev.get("DM_UUID").partition("-")[0] for block in blocks.values()}
@@ -111,7 +111,7 @@ def _mapped(machine: Machine, block: Block) -> bool:
     return machine.has(f"{block.folder}/dm") or block.name.startswith("dm-")
 
 
-SPARE = frozenset(("nvme", "megacli", "arcconf"))
+SPARE = frozenset(("nvme", "megacli", "arcconf", *crosscheck.KEYS))
 """What is asked where it is there, and not missed where it is not: another way tells the same."""
 
 

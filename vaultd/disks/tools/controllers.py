@@ -92,13 +92,12 @@ def megacli(text: str) -> list[Member]:
 
 
 def _inquiry(text: str) -> tuple[str, str, str]:
-    """Vendor, model and serial: SAS has them in columns (8 and 16 wide), SATA has the serial (20 wide) first."""
-    if re.match(r"\s*\S+\s{2,}\S", text) or len(text) > 60:
-        words = text.split()
-        if len(words) >= 3 and len(text) >= 60:
-            return "ATA", clean(" ".join(words[1:-1])), clean(words[0])
-    vendor, model, rest = text[:8].strip(), text[8:24].strip(), text[24:].split()
-    return clean(vendor), clean(model), clean(rest[-1][4:] if rest and len(rest[-1]) > 12 else "".join(rest[-1:]))
+    """Vendor, model and serial: SAS has them in columns (vendor 8 wide, model 16, revision 4); SATA has the serial
+    first, 20 wide, and the revision last."""
+    words = text.split()
+    if len(text) >= 60 and len(words) >= 3:
+        return "ATA", clean(" ".join(words[1:-1])), clean(words[0])
+    return clean(text[:8]), clean(text[8:24]), clean(text[28:])
 
 
 def ssacli(text: str) -> list[Member]:
@@ -175,7 +174,7 @@ def _pairs(text: str) -> dict[str, str]:
     for line in text.splitlines():
         name, colon, value = line.partition(":")
         if colon:
-            said.setdefault(name.strip(), value.rstrip() if name.strip() == "Inquiry Data" else clean(value))
+            said.setdefault(name.strip(), value[1:].rstrip() if name.strip() == "Inquiry Data" else clean(value))
     return said
 
 
