@@ -80,6 +80,11 @@ class Box:
             if holder is not None:
                 self.link(f"{holder.parent.relative_to(self.root)}/holders/{Path(devpath).name}", f"../{devpath}")
 
+    def slaves_of(self, devpath: str, names: list[str]) -> None:
+        """The slaves alone, without the links back."""
+        for name in names:
+            self.link(f"sys{devpath}/slaves/{name}", f"../../../../block/{name}")
+
     def mount(self, number: str, path: str, kind: str, source: str, root: str = "/", options: str = "rw") -> None:
         where, what = (text.replace(" ", "\\040") for text in (path, source))
         self.mounts.append(f"{len(self.mounts) + 20} 1 {number} {root} {where} rw - {kind} {what} {options}\n")
