@@ -11,7 +11,6 @@ import os
 import re
 import tarfile
 import time
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,14 @@ class Box:
     def slaves(self, devpath: str, *names: str) -> None:
         for name in names:
             self.link(f"sys{devpath}/slaves/{name}", f"../../../../block/{name}")
-            self.link(f"sys/block/{name}/holders/{Path(devpath).name}", f"../../../../block/{Path(devpath).name}")
+            holder = next((self.root / "sys/devices").rglob(f"{name}/dev"), None)
+            if holder is not None:
+                self.link(f"{holder.parent.relative_to(self.root)}/holders/{Path(devpath).name}", f"../{devpath}")
+
+    def slaves_of(self, devpath: str, names: list[str]) -> None:
+        """The slaves alone, without the links back."""
+        for name in names:
+            self.link(f"sys{devpath}/slaves/{name}", f"../../../../block/{name}")
 
     def mount(self, number: str, path: str, kind: str, source: str, root: str = "/", options: str = "rw") -> None:
         where, what = (text.replace(" ", "\\040") for text in (path, source))
@@ -107,29 +113,6 @@ def unpacked(archive: Path, folder: Path, top: str = "") -> Machine:
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="tar")
     return Machine(folder / top)
-
-
-@dataclass
-class Mockup:
-    """A recording of libstorage-ng: outputs of commands and contents of files."""
-
-    commands: dict[str, str]
-    files: dict[str, str]
-
-    @classmethod
-    def of(cls, file: Path) -> Mockup:
-        top = ElementTree.parse(file).getroot()
-
-        def lines(kind: str, tag: str) -> dict[str, str]:
-            return {
-                one.findtext("name", ""): "\n".join(line.text or "" for line in one.findall(tag))
-                for one in top.iter(kind)
-            }
-
-        return cls(lines("Command", "stdout"), lines("File", "content"))
-
-    def output(self, *starts: str) -> str:
-        return next((text for name, text in self.commands.items() if name.startswith(starts)), "")
 
 
 def load(path: Path) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vaultd.disks.model import Inventory
 
 STATE_VAULT = "vaultd-state"
+HERE = Path("/")
 
 
 @group(
@@ -36,6 +38,14 @@ disks_group.lazy = {
 }
 
 
+def root_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--root DIR``."""
+    return click.option(
+        "--root", type=click.Path(path_type=Path, file_okay=False, exists=True), default=HERE,
+        help=N_("Look at a recorded machine below this folder (sys, proc, run/udev/data); no program is asked then."),
+    )(function)  # fmt: skip
+
+
 @disks_group.command_of(
     "list",
     help=N_(
@@ -46,14 +56,16 @@ disks_group.lazy = {
     examples=["vaultd disks list", "vaultd --json disks list", "vaultd disks list --fast"],
 )
 @click.option("--fast", is_flag=True, help=N_("Do not ask the disks for their health: take what was asked before."))
+@root_option
 @pass_cli
-def list_command(cli: Cli, fast: bool) -> int:
+def list_command(cli: Cli, fast: bool, root: Path) -> int:
     """Look at the machine, keep what was found, show it."""
     from vaultd.cli import render_disks
     from vaultd.disks import form
 
-    found = look(cli, vaults(cli), fast=fast)
-    keep(cli, found)
+    found = look(cli, vaults(cli), fast=fast, root=root)
+    if root == HERE:
+        keep(cli, found)
     cli.emit(form.inventory(found))
     for line in render_disks.disk_table(found):
         cli.say(line)
@@ -72,13 +84,14 @@ def list_command(cli: Cli, fast: bool) -> int:
 @click.argument("what", metavar="VAULT|PATH")
 @click.option("--svg", "svg", type=click.Path(path_type=Path, dir_okay=False), help=N_("Write a picture as SVG."))
 @click.option("--png", "png", type=click.Path(path_type=Path, dir_okay=False), help=N_("Write a picture as PNG."))
+@root_option
 @pass_cli
-def map_command(cli: Cli, what: str, svg: Path | None, png: Path | None) -> int:
+def map_command(cli: Cli, what: str, svg: Path | None, png: Path | None, root: Path) -> int:
     """Look at the machine for one folder."""
     from vaultd.cli import render_disks
     from vaultd.disks import form
 
-    found = look(cli, [folder(cli, what)], fast=True)
+    found = look(cli, [folder(cli, what)], fast=True, root=root)
     if not found.maps:
         raise ConfigError(_("map {what}").format(what=what), "; ".join(found.problems))
     shown = found.maps[0]
@@ -134,11 +147,13 @@ def folder(cli: Cli, what: str) -> Folder:
     return next((one for one in known if one.path == path), Folder(path))
 
 
-def look(cli: Cli, folders: list[Folder], *, fast: bool = False) -> Inventory:
-    """This machine now, with the answers of programs kept in the state folder where there is one."""
+def look(cli: Cli, folders: list[Folder], *, fast: bool = False, root: Path = HERE) -> Inventory:
+    """This machine now, with the answers of programs kept in the state folder where there is one; or a recorded one."""
     from vaultd.disks import helper, inventory, kept
     from vaultd.disks.machine import Machine
 
+    if root != HERE:
+        return inventory.read(Machine(root.resolve()), folders)
     ask: helper.Ask = helper.ask
     store = None
     if cli.file.exists() and (state := cli.places().state).is_dir():

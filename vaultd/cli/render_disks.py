@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from vaultd.cli.format import ago, size, table
@@ -23,19 +24,20 @@ NOTES = {
     "token": N_("bound to a token"), "header": N_("its header lies elsewhere"),
     "not-in-sync": N_("a member is not in sync"),
     "guessed": N_("not known for sure"), "cycle": N_("leads back to itself"), "gone": N_("gone"),
+    "raid-controller": N_("a volume of a raid controller"),
 }  # fmt: skip
 
 PROBLEMS = {
     "no-wwn": N_("no WWN"), "double-wwn": N_("another disk has this WWN too"), "no-serial": N_("no serial number"),
     "double-serial": N_("another disk has this serial number too"),
-    "double-slot": N_("another disk claims this bay too: look"),
-    "slot-differs": N_("the bay's number is in doubt: look"),
-    "part-encrypted": N_("encrypted in part only"), "no-size": N_("tells no size: it may be dying"), "gone": N_("gone"),
+    "double-slot": N_("another disk claims this bay too, look"),
+    "slot-differs": N_("the bay's number is in doubt, look"),
+    "part-encrypted": N_("encrypted in part only"), "no-size": N_("tells no size, it may be dying"), "gone": N_("gone"),
 }  # fmt: skip
 
 UNSEEN = {
-    "raid-controller": N_("disks behind a raid controller: not seen"),
-    "virtual": N_("virtual: its disks are the host's"),
+    "raid-controller": N_("disks behind a raid controller, not seen"),
+    "virtual": N_("virtual, its disks are the host's"),
     "remote": N_("its disks stand elsewhere"),
 }  # fmt: skip
 
@@ -54,12 +56,15 @@ def disk_table(found: Inventory) -> Iterator[str]:
     head = (_("disk"), _("bay"), _("model"), _("serial"), _("size"), _("connection"), _("health"), _("encryption"),
             _("vaults"))  # fmt: skip
     yield table(head, [_row(found, disk) for disk in found.disks], right=(4,))
+    said = defaultdict[str, list[str]](list)
     for disk in found.disks:
-        said = [_(PROBLEMS[code]) for code in disk.problems if code in PROBLEMS and code not in QUIET]
         if disk.unseen is not None:
-            said.insert(0, _(UNSEEN[disk.unseen.value]))
-        for text in said:
-            yield f"{name(disk)}: {text}"
+            said[_(UNSEEN[disk.unseen.value])].append(name(disk))
+        for code in disk.problems:
+            if code in PROBLEMS and code not in QUIET:
+                said[_(PROBLEMS[code])].append(name(disk))
+    for text, names in said.items():
+        yield f"{text}: {', '.join(names)}"
 
 
 def _row(found: Inventory, disk: Disk) -> tuple[str, ...]:

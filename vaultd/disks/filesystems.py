@@ -121,7 +121,7 @@ def _btrfs(graph: Mounted, mount: Mount) -> Layer:
         graph.machine.text(f"sys/fs/btrfs/{uuid}/devinfo/{number}/missing") == "1"
         for number in graph.machine.names(f"sys/fs/btrfs/{uuid}/devinfo")
     )
-    usage = graph.usages.get(uuid) or graph.usages.get(source)
+    usage = graph.usages.get(source)
     if usage:
         profiles = profiles or set(usage.profiles)
         missing = missing or usage.missing

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vaultd.disks import filesystems, mapped, md, rules
+from vaultd.disks import bcache, filesystems, mapped, md, rules
 from vaultd.disks.machine import Machine, clean
-from vaultd.disks.model import Disk, Kind, Layer
+from vaultd.disks.model import Disk, Kind, Layer, Unseen
 from vaultd.disks.physical import is_network
 from vaultd.disks.sysfs import Block
 from vaultd.disks.tools import btrfs, dmsetup, lvm, mdadm, zpool
@@ -32,9 +32,12 @@ class Told:
     volumes: dict[str, lvm.Volume] = field(default_factory=dict)  # by "253:4"
     arrays: dict[str, mdadm.Array] = field(default_factory=dict)
     pools: dict[str, zpool.Pool] = field(default_factory=dict)
-    usages: dict[str, btrfs.Usage] = field(default_factory=dict)  # by UUID or by mount's source
+    usages: dict[str, btrfs.Usage] = field(default_factory=dict)  # by the mount's source
     journals: dict[str, str] = field(default_factory=dict)  # path in /dev of a file system -> that of its journal
     locks: dict[str, tuple[str, ...]] = field(default_factory=dict)  # encrypted device -> "tpm", "header", ...
+
+
+_BEHIND: dict[Unseen | None, tuple[str, ...]] = {Unseen.CONTROLLER: ("raid-controller",)}
 
 
 class Graph:
@@ -56,7 +59,9 @@ class Graph:
         self._journals = {nodes[one]: journal for one, journal in told.journals.items() if one in nodes}
         self._disks = {name: disk for disk in disks for name in disk.names}
         self._leaves = {
-            disk.key: Layer(Kind.DISK, disk.names[0], disk.model, disk=disk.key) for disk in disks if disk.names
+            disk.key: Layer(Kind.DISK, disk.names[0], disk.model, disk=disk.key, notes=_BEHIND.get(disk.unseen, ()))
+            for disk in disks
+            if disk.names
         }
         self._numbers = {block.number: block.name for block in blocks.values() if block.number}
         self._made = dict[str, Layer]()
@@ -131,7 +136,7 @@ class Graph:
         if self.machine.has(f"{block.folder}/loop") or name.startswith("loop"):
             return self._loop(block)
         if self.machine.has(f"{block.folder}/bcache") or name.startswith("bcache"):
-            return self._bcache(block)
+            return bcache.layer(self, block)
         if is_network(block) and not block.slaves:
             return Layer(Kind.REMOTE, name, "")
         if name.startswith(("zram", "ram")):
@@ -146,25 +151,3 @@ class Graph:
         # Of a file that was removed the data stay where they are until the device is let go.
         file = Layer(Kind.FILE, display(raw), "", (self.at(raw.removesuffix(b" (deleted)")),), rules.all_of(1))
         return Layer(Kind.LOOP, block.name, "", (file,), rules.all_of(1))
-
-    def _bcache(self, block: Block) -> Layer:
-        """The backing device is the one that says which bcache it is for; others of the set are its cache."""
-        folder = self.machine
-        backing = [one for one in block.slaves if folder.has(f"{self.blocks[one].folder}/bcache/dev")
-                   or folder.has(f"{self.blocks[one].folder}/bcache/cache_mode")] if block.slaves else []  # fmt: skip
-        mode = next((_chosen(folder.text(f"{self.blocks[one].folder}/bcache/cache_mode")) for one in backing), "")
-        mode = mode or _chosen(folder.text(f"{block.folder}/bcache/cache_mode"))
-        state = next((folder.text(f"{self.blocks[one].folder}/bcache/state") for one in backing), "")
-        below = tuple(self.device(slave) for slave in block.slaves)
-        origin = tuple(number for number, slave in enumerate(block.slaves) if slave in backing)
-        if mode in ("writethrough", "writearound", "none") and state != "dirty" and origin:
-            return Layer(Kind.BCACHE, block.name, mode, below, ((len(origin), origin),))
-        notes = (
-            ("writeback-cache",) if mode == "writeback" and len(below) > 1 else () if len(below) == 1 else ("guessed",)
-        )
-        return Layer(Kind.BCACHE, block.name, mode, below, rules.all_of(len(below)), notes=notes)
-
-
-def _chosen(text: str) -> str:
-    """The word in brackets of an attribute that lists what there is: "writethrough [writeback] none"."""
-    return next((word.strip("[]") for word in text.split() if word.startswith("[")), "")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from vaultd.disks import running
 from vaultd.files import replace
+from vaultd.watch.mounts import current
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 10.0
@@ -27,10 +28,14 @@ SECONDS = 10.0
 AT_ONCE = 8
 
 DEVICE = "{device}"
+MOUNT = "{mount}"
+"""Where the kernel says that the device is mounted: no path ever comes from who asks."""
 
 _LVS = "lv_name,vg_name,lv_kernel_major,lv_kernel_minor,segtype,seg_pe_ranges,lv_health_status"
 
 COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "lsblk": (("lsblk", "-J", "-b", "-o", "KNAME,TYPE,SIZE"), False),
+    "findmnt": (("findmnt", "-J", "--real", "-o", "TARGET,MAJ:MIN"), False),
     "dm-table": (("dmsetup", "table"), True),  # without --showkeys: the keys of encrypted devices stay where they are
     "dm-status": (("dmsetup", "status", "--noflush"), True),
     "lvs": (("lvs", "--readonly", "--reportformat", "json", "--all", "--segments", "-o", _LVS), True),
@@ -38,6 +43,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
     "zpool": (("zpool", "status", "-P", "-L"), False),
     "multipath": (("multipath", "-ll"), True),
     "blkid": (("blkid", "--cache-file", "/dev/null"), True),
+    "btrfs": (("btrfs", "filesystem", "usage", "-b", "-T", MOUNT), True),
     "mdadm": (("mdadm", "--detail", f"/dev/{DEVICE}"), True),
     "luks": (("cryptsetup", "luksDump", "--dump-json-metadata", f"/dev/{DEVICE}"), True),
     "smart": (("smartctl", "--json", "-i", "-H", "-A", "-n", "standby", f"/dev/{DEVICE}"), True),
@@ -77,12 +83,20 @@ def command(key: str, device: str = "") -> list[str]:
     """The words of a command. Raises ValueError for a key that is not on the list, and for a device that is none: its
     name is nothing but a name, and the kernel has it."""
     words, _root = COMMANDS.get(key, ((), False))
-    wants = any(DEVICE in word for word in words)
+    wants = any(DEVICE in word or word == MOUNT for word in words)
     if not words or wants != bool(device):
         raise ValueError(f"no such command: {key!r}")
     if device and (not _NAME.fullmatch(device) or not os.path.lexists(f"/sys/class/block/{device}")):
         raise ValueError(f"no such block device: {device!r}")
-    return [word.replace(DEVICE, device.replace("!", "/")) for word in words]
+    node = device.replace("!", "/")
+    return [_mounted(node) if word == MOUNT else word.replace(DEVICE, node) for word in words]
+
+
+def _mounted(node: str) -> str:
+    for mount in current():
+        if mount.source == b"/dev/" + os.fsencode(node):
+            return os.fsdecode(mount.path)
+    raise ValueError(f"not mounted: {node!r}")
 
 
 def ask(key: str, device: str = "", seconds: float = SECONDS) -> Answer:

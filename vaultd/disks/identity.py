@@ -50,7 +50,7 @@ def identities(found: Mapping[str, Facts], sizes: Mapping[str, int], same: Itera
         elif serial and len(by_serial[serial]) == 1:
             key = f"serial-{serial}"
         else:
-            key = f"path-{_token(min(found[name].path for name in names))}"
+            key = f"path-{token(min(found[name].path for name in names))}"
         made.append(Identity(key, names, tuple(problems)))
     return made
 
@@ -103,9 +103,10 @@ def _serial(found: Mapping[str, Facts], names: tuple[str, ...]) -> str:
     for name in names:
         one = found[name]
         if one.serial.strip(" 0-") and one.serial.casefold() not in ("none", "unknown", "n/a"):
-            return "-".join(_token(part) for part in (one.vendor, one.model, one.serial) if part)
+            return "-".join(token(part) for part in (one.vendor, one.model, one.serial) if part)
     return ""
 
 
-def _token(text: str) -> str:
+def token(text: str) -> str:
+    """A text as part of a key: letters, digits and a few signs."""
     return re.sub(r"[^A-Za-z0-9._:+-]+", "_", text).strip("_") or "x"

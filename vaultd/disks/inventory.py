@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vaultd.disks import listing, mapping, sysfs, telling
+from vaultd.disks import behind, crosscheck, listing, mapping, sysfs, telling
 from vaultd.disks.graph import Graph
 from vaultd.disks.helper import Ask
 from vaultd.disks.machine import Machine
@@ -31,10 +31,11 @@ def read(
     answers = telling.ask(machine, blocks, mounts, ask)
     blocks = sysfs.completed(blocks, answers.slaves)
     disks = listing.disks(machine, blocks, confirmed or {})
-    problems = [*answers.problems]
+    disks = behind.disks(disks, answers.others)
+    problems = [*answers.problems, *crosscheck.differences(answers.others, disks, blocks, mounts)]
     if health and ask is not None:
         said, silent = telling.health(disks, ask)
-        disks = [replace(disk, health=said.get(disk.key)) for disk in disks]
+        disks = [replace(disk, health=said.get(disk.key, disk.health)) for disk in disks]
         problems += silent
     graph = Graph(machine, blocks, sysfs.by_node(blocks, machine), mounts, disks, answers.told)
     maps, unread = mapping.maps(graph, folders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from vaultd.i18n import _
 from vaultd.names import display
 from vaultd.watch.mounts import Mount, mount_of, parse
 
-UNSURE = frozenset(("guessed", "cycle", "gone"))
+UNSURE = frozenset(("guessed", "cycle", "gone", "raid-controller"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ def maps(graph: Graph, folders: Sequence[Folder]) -> tuple[list[DiskMap], list[s
     looked = _look(graph, [folder.path for folder in folders])
     by_number = {mount.id: mount for mount in graph.mounts}
     for folder, place in zip(folders, looked, strict=True):
+        node = os.fsdecode(folder.path)
+        if node in graph.nodes:  # a device itself: what lies below it
+            found.append(of(folder, graph.node(node)))
+            continue
         if place.problem == "time":
             problems.append(
                 _("{path} does not answer; where it lies is told by its name alone").format(path=display(folder.path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vaultd.disks import rules
@@ -43,6 +43,11 @@ def layer(graph: Devices, block: Block) -> Layer:
         told = graph.arrays.get(block.name)  # /proc/mdstat, or mdadm's own words
         guessed = told is None or not told.certain
         found = _told(told, block)
+    known = {device for device, _slot, _in_sync in found.members} | {found.journal}
+    beside = [slave for slave in block.slaves if slave not in known]
+    if not found.members:  # only that they are part of it is known
+        found = replace(found, members=tuple((slave, slot, True) for slot, slave in enumerate(beside)))
+        beside, guessed = [], True
     below, present, notes = list[Layer](), dict[int, int](), list[str]()
     for device, slot, in_sync in found.members:
         if in_sync and slot is not None and slot not in present:
@@ -50,6 +55,7 @@ def layer(graph: Devices, block: Block) -> Layer:
         elif "not-in-sync" not in notes:
             notes.append("not-in-sync")
         below.append(graph.device(device))
+    below += [graph.device(slave) for slave in beside]  # whatever they are, bytes may be on them
     groups = rules.raid(found.level, found.disks, present, found.layout)
     if groups is None and found.level == "container":
         groups = rules.all_of(len(below))

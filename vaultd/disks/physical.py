@@ -45,6 +45,8 @@ def is_disk(machine: Machine, block: Block) -> bool:
     """Whether a block device stands for hardware that holds data: no partition, no CD, no empty card reader."""
     if block.parent is not None or machine.number(f"{block.folder}/hidden") == 1:
         return False
+    if any(machine.has(f"{block.folder}/{made}") for made in ("dm", "md", "loop")):
+        return False
     if block.virtual and "/nvme-subsystem/" not in block.path:
         return False
     if block.number.split(":")[0] in ("2", "11") or block.udev.get("ID_CDROM") or block.name.startswith(("sr", "fd")):

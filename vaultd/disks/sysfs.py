@@ -59,7 +59,7 @@ def _block(machine: Machine, name: str, folder: str, path: str, parent: str | No
     number = machine.text(f"{folder}/dev")
     size = max(0, machine.number(f"{folder}/size") or 0) * SECTOR
     slaves = tuple(machine.names(f"{folder}/slaves"))
-    found = udevdb.entry(machine, number) if number else udevdb.Entry()
+    found = udevdb.entry(machine, number, folder)
     return Block(name, number, path, folder, parent, size, slaves, found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from vaultd.disks.machine import Machine, clean
+from vaultd.disks.machine import TABLE_LIMIT, Machine, clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,14 @@ class Entry:
         return self.properties.get(name, "")
 
 
-def entry(machine: Machine, number: str) -> Entry:
-    """What udev knows of the block device ``number`` ("8:0")."""
-    return parse(machine.read(f"run/udev/data/b{number}") or b"")
+def entry(machine: Machine, number: str, folder: str) -> Entry:
+    """What udev knows of the block device ``number`` ("8:0"), and the kernel's own properties of it (``folder``: its
+    place in sysfs). Where a machine is replayed (umockdev), the kernel's file has all of them."""
+    found = parse(machine.read(f"run/udev/data/b{number}", TABLE_LIMIT) or b"") if number else Entry()
+    kernel = (machine.read(f"{folder}/uevent") or b"").split(b"\n")
+    own = parse(b"\n".join(b"E:" + line for line in kernel))
+    links = own.get("DEVLINKS").split()
+    return Entry({**own.properties, **found.properties}, tuple(dict.fromkeys((*found.links, *links))))
 
 
 def parse(data: bytes) -> Entry:

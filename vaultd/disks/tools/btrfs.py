@@ -1,4 +1,4 @@
-"""``btrfs filesystem usage --raw`` and ``btrfs filesystem show``: profiles and devices of a file system."""
+"""``btrfs filesystem usage``: profiles and devices of a mounted file system."""
 
 from __future__ import annotations
 
@@ -36,27 +36,6 @@ def usage(text: str) -> Usage | None:
     gone = re.search(r"Device missing:\s+(\d+)", text)
     missing = "missing" in devices or bool(gone and int(gone[1]))
     return Usage(frozenset(profiles), _nodes(devices), missing)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A file system of ``filesystem show``. ``total``: how many devices it has, missing ones too."""
-
-    uuid: str
-    total: int
-    devices: tuple[str, ...]
-
-
-def show(text: str) -> list[Shown]:
-    """All file systems; nothing is printed to who is not root."""
-    found = []
-    for part in re.split(r"(?m)^(?=Label:)", text):
-        head = re.search(r"uuid: ([0-9a-f-]{36})", part)
-        total = re.search(r"Total devices (\d+)", part)
-        if head:
-            devices = dict.fromkeys(re.findall(r"^\s*devid\s+\d+ .* path (\S+)", part, re.M))
-            found.append(Shown(head[1], int(total[1]) if total else len(devices), _nodes(devices)))
-    return found
 
 
 def _nodes(devices: dict[str, None]) -> tuple[str, ...]:
