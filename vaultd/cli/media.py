@@ -1,4 +1,4 @@
-"""``vaultd media``: the register of carriers. Here: ``add``, ``change``, ``list``, ``show``; the others are beside it."""
+"""``vaultd media``: the register of carriers. Here ``add``, ``change``, ``list``, ``show``; the others are beside."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from vaultd.store.media import Medium
 
+STATUSES = ("in-service", "removed", "in-transit", "deposited", "returned", "destroyed")
 SHOWN = 200
 """So many media a list has unless it is asked for all."""
 
@@ -122,7 +123,7 @@ def add_command(cli: Cli, label: str, location: str, status: str, same_serial: b
     for name in ("custodian", "classification"):
         if name not in given:
             raise ConfigError(_("vaultd media add"), _("--{name} is missing").format(name=name))
-    for name in given.get("vaults") and str(given["vaults"]).split(",") or ():
+    for name in (given.get("vaults") and str(given["vaults"]).split(",")) or ():
         cli.config().vault_named(name)
     with common.opened(cli) as register:
         added = register.add(
@@ -169,8 +170,7 @@ def change_command(cli: Cli, label: str, same_serial: bool, **values: Any) -> in
     ],
 )
 @click.option("--text", default="", metavar="TEXT", help=N_("With this in label, serial, model, person, place, note."))
-@click.option("--status", metavar="STATUS", help=N_("With this status."),
-              type=click.Choice(("in-service", "removed", "in-transit", "deposited", "returned", "destroyed")))  # fmt: skip
+@click.option("--status", type=click.Choice(STATUSES), help=N_("With this status."))
 @click.option("--classification", type=click.Choice(common.CLASSIFICATIONS), help=N_("With this classification."))
 @click.option("--custodian", metavar="NAME", help=N_("That this person answers for."))
 @click.option("--location", metavar="PLACE", help=N_("At this place."))

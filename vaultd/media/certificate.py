@@ -81,7 +81,11 @@ def draw(config: Config, case: Case, keep_until: str) -> tuple[bytes, str]:
         paper.title(Both(f"Medium {number} of {len(media_rows)}", f"载体 {number} / {len(media_rows)}"), 11)
         paper.facts(list(zip(MEDIUM, values, strict=True)))
     paper.text(CHECK, 8.5)
-    texts = [*rows, *(text for _title, values in people_rows for text in values), *(t for one in media_rows for t in one)]
+    texts = [
+        *rows,
+        *(text for _title, values in people_rows for text in values),
+        *(t for one in media_rows for t in one),
+    ]
     return paper.encoded(), lacking(texts)
 
 
@@ -121,4 +125,3 @@ def _medium(medium: Medium) -> Sequence[str]:
         " ".join(filter(None, (medium.custodian, medium.vaults))), f"{secret.en} {secret.zh}  {period}",
         medium.encryption or "-", f"{medium.salt.hex()}\n{record.digest(medium).hex()}",
     )  # fmt: skip
-

@@ -126,7 +126,9 @@ def request(register: Register, wish: Request) -> Done:
     )  # fmt: skip
     signatures = people.collect(register.config, asks, wish.means, record.statement(body))
     # Of the approvals the role is known, and not yet the person.
-    signatures += [SignatureRow(0, people.approval(at), role, people.OWED, "", "", None) for at, role in _levels(levels)]
+    signatures += [
+        SignatureRow(0, people.approval(at), role, people.OWED, "", "", None) for at, role in _levels(levels)
+    ]
     with register.store.database.write():
         again = register.find_all(wish.labels)
         _check_request(register, again, number)
@@ -160,7 +162,7 @@ def _next_number(register: Register) -> str:
 
 
 def approve(
-    register: Register, number: str, level: int, name: str, row: Callable[[str, str, bytes], SignatureRow]
+    register: Register, number: str, level: int, name: str, row: Callable[[str, bytes], SignatureRow]
 ) -> SignatureRow:  # fmt: skip
     """Approve a list at a level. ``row`` makes the signature of a role, a person and the request's statement. Levels go
     in order, each by somebody with its role, and nobody twice. Raises MediaError."""
@@ -182,7 +184,7 @@ def approve(
     if name in taken:
         raise MediaError(what, _("{name} has asked for it, or approved it at another level").format(name=name))
     event = register.store.media_event_numbered(case.row.event)
-    signed = row(people.approval(level), name, event.statement.encode())
+    signed = row(people.approval(level), event.statement.encode())
     with register.store.database.write():
         register.store.drop_signature(event.number, people.approval(level))
         register.put_signature(event.uid, event.number, signed)
@@ -226,7 +228,8 @@ def execute(register: Register, wish: Execution) -> Done:
         event = register.put_event(body.event, moment.at, "destroy", body, items, signatures)
         for medium, status in items:
             register.store.change_medium(
-                medium.id or 0, {"status": status, "location": "", "holder": "", "trouble": "", "changed": time.time_ns()}
+                medium.id or 0,
+                {"status": status, "location": "", "holder": "", "trouble": "", "changed": time.time_ns()},
             )
         register.store.put_destruction(case.row._replace(state=EXECUTED, execution=event))
     return Done(body.event, register.find_all(body.labels), signatures)
@@ -272,7 +275,8 @@ def certificate(register: Register, number: str) -> Certified:
     if owed:
         names = ", ".join(f"{one.person} ({one.role})" for one in owed)
         raise MediaError(
-            what, _("signatures are owed: {names}").format(names=names),
+            what,
+            _("signatures are owed: {names}").format(names=names),
             _("vaultd media sign EVENT --by NAME; the events are in: vaultd media items"),
         )
     keep = _keep_until(case, register.config.media.keep_years)
@@ -309,5 +313,3 @@ def _kept(register: Register, digest: str, what: str) -> bytes:
     if hashlib.sha256(found).hexdigest() != digest:
         raise MediaError(what, _("{file} is not the one on record").format(file=file))
     return found
-
-

@@ -99,7 +99,7 @@ def registered(disk: Disk, store: Store) -> Medium | None:
     found = store.media_with_identity("", disk.wwn) if disk.wwn else []
     found = found or store.media_with_identity(disk.serial, "")
     alike = [one for one in found if not one.model or not disk.model or one.model == disk.model]
-    return (alike or found or [None])[0]
+    return next(iter(alike or found), None)
 
 
 def unregistered(inventory: Inventory, store: Store) -> list[tuple[Disk, list[str]]]:
@@ -109,7 +109,9 @@ def unregistered(inventory: Inventory, store: Store) -> list[tuple[Disk, list[st
         for key in one.every:
             if one.vault is not None:
                 vaults.setdefault(key, []).append(one.vault)
-    return [(disk, vaults[disk.key]) for disk in inventory.disks if disk.key in vaults and registered(disk, store) is None]
+    return [
+        (disk, vaults[disk.key]) for disk in inventory.disks if disk.key in vaults and registered(disk, store) is None
+    ]
 
 
 def on_disk(inventory: Inventory | None, store: Store) -> OnDisk:
@@ -163,5 +165,3 @@ def _say(store: Store, code: str, count: int, detail: dict[str, object]) -> None
         store.alerts.raise_(code, detail=detail)
     else:
         store.alerts.clear(code)
-
-

@@ -84,7 +84,14 @@ def _label(pdf: FPDF, medium: Medium, texts: Sequence[str], x: float, y: float) 
     pdf.image(io.BytesIO(code), x=x + _EDGE - 1, y=y + (_HEIGHT - _SIDE) / 2, w=_SIDE, h=_SIDE)
     left, room = x + _EDGE + _SIDE, _WIDTH - 2 * _EDGE - _SIDE + 2
     whole, top = True, y + 5.0
-    sizes = ((MONO, 11.0, 5.6), (TEXT, 10.0, 5.4), (TEXT, 7.5, 4.1), (TEXT, 7.5, 4.1), (TEXT, 7.5, 4.1), (TEXT, 6.5, 3.8))
+    sizes = (
+        (MONO, 11.0, 5.6),
+        (TEXT, 10.0, 5.4),
+        (TEXT, 7.5, 4.1),
+        (TEXT, 7.5, 4.1),
+        (TEXT, 7.5, 4.1),
+        (TEXT, 6.5, 3.8),
+    )
     for text, (font, size, height) in zip(texts, sizes, strict=True):
         whole = _line(pdf, text, left, top, room, font, size) and whole
         top += height

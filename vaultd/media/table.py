@@ -180,7 +180,8 @@ def _row(
     if serial and not same_serial and serials.setdefault(serial, line) != line:
         raise MediaError(
             _("serial number {serial}").format(serial=serial),
-            _("line {number} has it too").format(number=serials[serial]), _("if they are two devices: --same-serial"),
+            _("line {number} has it too").format(number=serials[serial]),
+            _("if they are two devices: --same-serial"),
         )
     known = register.store.medium(label)
     if known is None:

@@ -31,7 +31,7 @@ MARGIN, WIDTH = 18.0, 174.0
 @lru_cache(maxsize=4)
 def _characters(font: Path) -> frozenset[int]:
     """What a font can show."""
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     check(font)
     with TTFont(font, fontNumber=0, lazy=True) as opened:
