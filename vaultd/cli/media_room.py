@@ -25,7 +25,7 @@ def _scanned(labels: tuple[str, ...], images: tuple[Path, ...], file: Path | Non
 
     yield from labels
     for image in images:
-        yield from codes.read(image)
+        yield from codes.read_all(image)
     if file is not None:
         yield from _lines(file.read_bytes())
     elif not labels and not images:

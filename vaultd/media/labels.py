@@ -72,9 +72,10 @@ def draw(media: Sequence[Medium], organisation: str, start: int = 1) -> Sheets:
 def _texts(medium: Medium, organisation: str) -> tuple[str, ...]:
     secret = words.CLASSIFICATIONS[medium.classification]
     copy = f"  份号 Copy {medium.copy}" if medium.copy else ""
+    period = f"期限 Period {medium.period or '-'}{copy}"
     return (
-        medium.label, f"{secret.zh} {secret.en}", f"期限 Period {medium.period or '-'}",
-        f"责任人 Custodian {medium.custodian}", f"序列号 S/N {medium.serial or '-'}{copy}", organisation,
+        medium.label, f"{secret.zh} {secret.en}", period,
+        f"责任人 Custodian {medium.custodian}", f"序列号 S/N {medium.serial or '-'}", organisation,
     )  # fmt: skip
 
 

@@ -191,7 +191,8 @@ def _signers(wish: Handing) -> list[Signer]:
     if wish.witness:
         found.append(Signer(people.WITNESS, wish.witness))
     if wish.approver and wish.action in _NEEDS_APPROVAL:
-        found.append(Signer(people.APPROVER, wish.approver, late=bool(wish.emergency)))
+        late = bool(wish.emergency)
+        found.append(Signer(people.APPROVER, wish.approver, late=late, now=not late))
     return found
 
 
