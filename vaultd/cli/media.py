@@ -16,7 +16,7 @@ from vaultd.i18n import N_, _
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vaultd.store.media import Medium
+    from vaultd.store.mediarows import Medium
 
 STATUSES = ("in-service", "removed", "in-transit", "deposited", "returned", "destroyed")
 SHOWN = 200
@@ -117,7 +117,7 @@ def _given(values: dict[str, Any]) -> dict[str, str | int]:
 @pass_cli
 def add_command(cli: Cli, label: str, location: str, status: str, same_serial: bool, **values: Any) -> int:
     """Register it."""
-    from vaultd.store.media import Medium
+    from vaultd.store.mediarows import Medium
 
     given = _given(values)
     for name in ("custodian", "classification"):

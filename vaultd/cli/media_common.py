@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vaultd.media.people import Means
     from vaultd.media.register import Register
     from vaultd.store import Store
-    from vaultd.store.media import EventRow, Medium, SignatureRow
+    from vaultd.store.mediarows import EventRow, Medium, SignatureRow
 
 ACTIONS = {
     "remove": N_("removed from its machine"), "send": N_("sent"), "deposit": N_("deposited"),

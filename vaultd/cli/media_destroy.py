@@ -154,14 +154,14 @@ def execute_command(
 def certificate_command(cli: Cli, number: str, out: Path) -> int:
     """Make it, or write it again."""
     from vaultd import files
-    from vaultd.media import destruction
+    from vaultd.media import certifying
 
     if out.exists():
         raise ConfigError(_("--out {file}").format(file=display(out)), _("there is something already"))
     if not out.absolute().parent.is_dir():
         raise ConfigError(_("--out {file}").format(file=display(out)), _("its folder is not there"))
     with common.opened(cli) as register:
-        made = destruction.certificate(register, number)
+        made = certifying.certificate(register, number)
     files.create_exclusive(out, made.pdf)
     cli.emit({
         "version": 1, "list": made.number, "file": str(out), "sha256": made.digest, "keep_until": made.keep_until,

@@ -14,11 +14,13 @@ from vaultd.i18n import _
 from vaultd.media import people, supplies, words
 from vaultd.media.safety import OnDisk
 from vaultd.store import Store
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 NAMED = 5
 """So many labels an alert names."""
+GRACE = 86400 * 10**9
+"""So long (nanoseconds) a signature may be owed before it is an alert; it is an open item at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ def raise_alerts(store: Store, now: int | None = None) -> None:
         "count": store.count_media(overdue_at=now) if overdue else 0, "labels": named(overdue)})  # fmt: skip
     owed = store.owed_signatures()
     oldest = min((event.at for event, _row in owed), default=now)
-    _say(store, "media-unsigned", len(owed), {"count": len(owed), "seconds": max(0, (now - oldest) // 10**9)})
+    late = len(owed) if now - oldest > GRACE else 0
+    _say(store, "media-unsigned", late, {"count": len(owed), "seconds": max(0, (now - oldest) // 10**9)})
     trouble = [one.label for one in store.media(trouble=True, limit=NAMED + 1)]
     _say(store, "media-missing", len(trouble), {
         "count": store.count_media(trouble=True) if trouble else 0, "labels": named(trouble)})  # fmt: skip

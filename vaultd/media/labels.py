@@ -16,7 +16,7 @@ from vaultd.media import words
 from vaultd.media.faults import MediaError
 from vaultd.paper.codes import picture
 from vaultd.paper.page import MONO, TEXT, lacking, with_fonts
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 
 if TYPE_CHECKING:
     from fpdf import FPDF

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from vaultd.i18n import N_, _
 from vaultd.media.faults import MediaError
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 

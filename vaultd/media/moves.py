@@ -20,7 +20,7 @@ from vaultd.media.people import Means, Signer
 from vaultd.media.record import Moment
 from vaultd.media.register import Register, clean
 from vaultd.media.safety import Unsafe
-from vaultd.store.media import Medium, SignatureRow
+from vaultd.store.mediarows import Medium, SignatureRow
 from vaultd.units import local
 
 CONDITIONS = ("intact", "broken", "none")

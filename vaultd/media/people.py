@@ -16,7 +16,7 @@ from vaultd.i18n import _
 from vaultd.ledger.events import MediaSigned
 from vaultd.media import sshsig
 from vaultd.media.faults import MediaError, SignatureError
-from vaultd.store.media import SignatureRow
+from vaultd.store.mediarows import SignatureRow
 
 RELEASED, RECEIVED, WITNESS, APPROVER = "released-by", "received-by", "witness", "approver"
 REQUESTER, EXECUTOR, VERIFIER = "requested-by", "executor", "verified-by"

@@ -19,7 +19,7 @@ from vaultd.media.faults import MediaError, NoMediumError
 from vaultd.media.machine import Status
 from vaultd.media.words import CLASSIFICATIONS
 from vaultd.store import Store
-from vaultd.store.media import Medium, SignatureRow
+from vaultd.store.mediarows import Medium, SignatureRow
 
 LONGEST_TEXT = 200
 EDITABLE = (*(name for name in record.RECORD if name != "label"), "custodian", "deputy", "host", "slot")

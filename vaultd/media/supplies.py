@@ -10,7 +10,7 @@ from vaultd.ledger.events import MediaStocked
 from vaultd.media.faults import MediaError, NoMediumError
 from vaultd.media.register import Register, clean
 from vaultd.paper.both import Both
-from vaultd.store.media import StockRow
+from vaultd.store.mediarows import StockRow
 
 KINDS = {
     "seal": Both("seals", "封条"), "case": Both("cases", "保密箱"), "label": Both("labels", "标签"),

@@ -21,7 +21,7 @@ from vaultd.media import numbering, words
 from vaultd.media.faults import MediaError
 from vaultd.media.register import EDITABLE, Register
 from vaultd.paper.both import Both
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 HEADS: dict[str, Both] = {
