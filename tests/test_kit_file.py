@@ -143,9 +143,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_code_on_every_page_is_read_back_from_print(drawn: Path) -> None:
     texts = []
-    for page in sorted(drawn.glob("page-*.png")):
+    for image in sorted(drawn.glob("page-*.png")):
         try:
-            texts += codes.read(page)
+            texts += codes.read(image)
         except KitError:
             continue
     (share,) = codes.shares_in(texts)

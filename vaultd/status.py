@@ -123,6 +123,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "vaults": shown,
         "targets": _targets(store, shown, standing, live),
         "ledger": _ledger(store, standing),
+        "media": _media(store, now),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -137,6 +138,17 @@ def _ledger(store: Store, standing: Sequence[Alert]) -> dict[str, Any]:
         "state": state, "origin": signed.origin if signed else None, "size": signed.size if signed else 0,
         "signed": _moment(signed.at) if signed else None, "unrecorded": store.count_unrecorded(),
         "anchors": store.anchors(),
+    }  # fmt: skip
+
+
+def _media(store: Store, now: int) -> dict[str, Any] | None:
+    """What is open in the media register; None where there is none (docs/json.md)."""
+    found = store.media_counts(now) if store.has_media() else None
+    if found is None or not found.media:
+        return None
+    return {
+        "media": found.media, "out": found.out, "overdue": found.overdue, "unsigned": found.owed,
+        "trouble": found.trouble,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""``vaultd media``: the register of carriers. Here: ``add``, ``change``, ``list``, ``show``; the others are beside it."""
+"""``vaultd media``: the register of carriers. Here ``add``, ``change``, ``list``, ``show``; the others are beside."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from vaultd.i18n import N_, _
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vaultd.store.media import Medium
+    from vaultd.store.mediarows import Medium
 
+STATUSES = ("in-service", "removed", "in-transit", "deposited", "returned", "destroyed")
 SHOWN = 200
 """So many media a list has unless it is asked for all."""
 
@@ -116,7 +117,7 @@ def _given(values: dict[str, Any]) -> dict[str, str | int]:
 @pass_cli
 def add_command(cli: Cli, label: str, location: str, status: str, same_serial: bool, **values: Any) -> int:
     """Register it."""
-    from vaultd.store.media import Medium
+    from vaultd.store.mediarows import Medium
 
     given = _given(values)
     for name in ("custodian", "classification"):
@@ -169,8 +170,7 @@ def change_command(cli: Cli, label: str, same_serial: bool, **values: Any) -> in
     ],
 )
 @click.option("--text", default="", metavar="TEXT", help=N_("With this in label, serial, model, person, place, note."))
-@click.option("--status", metavar="STATUS", help=N_("With this status."),
-              type=click.Choice(("in-service", "removed", "in-transit", "deposited", "returned", "destroyed")))  # fmt: skip
+@click.option("--status", type=click.Choice(STATUSES), help=N_("With this status."))
 @click.option("--classification", type=click.Choice(common.CLASSIFICATIONS), help=N_("With this classification."))
 @click.option("--custodian", metavar="NAME", help=N_("That this person answers for."))
 @click.option("--location", metavar="PLACE", help=N_("At this place."))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vaultd.media.people import Means
     from vaultd.media.register import Register
     from vaultd.store import Store
-    from vaultd.store.media import EventRow, Medium, SignatureRow
+    from vaultd.store.mediarows import EventRow, Medium, SignatureRow
 
 ACTIONS = {
     "remove": N_("removed from its machine"), "send": N_("sent"), "deposit": N_("deposited"),
@@ -216,5 +216,5 @@ def say_event(cli: Cli, event: str, text: str, signatures: list[SignatureRow]) -
     for row in signatures:
         cli.say("  " + signature_line(row))
     if any(row.state == "owed" for row in signatures):
-        cli.say(_("Not everybody has signed event {event}: it is open until they have (vaultd media sign {event}).").format(
-            event=event))  # fmt: skip
+        text = _("Not everybody has signed event {event}: it is open until they have (vaultd media sign {event}).")
+        cli.say(text.format(event=event))

@@ -26,7 +26,7 @@ SANITIZATIONS = ("clear", "purge", "destroy")
         "certificate. vaultd records it; it never erases a device itself."
     ),
     examples=[
-        "vaultd media destroy request M-2026-00017 --by 张伟 --reason 保密期满 --sanitization destroy --method 消磁后粉碎",
+        "vaultd media destroy request M-2026-00017 --by 张伟 --reason 保密期满 --sanitization destroy --method 粉碎",
         "vaultd media destroy approve D-2026-001 --level 1 --by 王芳 --key /root/wang.pub",
     ],
 )
@@ -37,9 +37,7 @@ def destroy_group() -> None:
 @destroy_group.command_of(
     "request",
     help=N_("Ask for media to be destroyed: a list. They must be deposited, and stay where they are until it is done."),
-    examples=[
-        "vaultd media destroy request M-2026-00017 --by 张伟 --reason 保密期满 --sanitization destroy --method 粉碎 --sheet 51"
-    ],
+    examples=["vaultd media destroy request M-2026-00017 --by 张伟 --reason 期满 --sanitization destroy --method 粉碎"],
 )
 @click.argument("labels", metavar="LABEL...", nargs=-1, required=True)
 @click.option("--by", required=True, metavar="NAME", help=N_("Who asks for it."))
@@ -107,8 +105,8 @@ def approve_command(
     "execute",
     help=N_("Put on record that it was done: by whom, before which two witnesses, where, with what, how verified."),
     examples=[
-        "vaultd media destroy execute D-2026-001 --by 张伟 --witness 李娜 --witness 陈刚 --place 销毁中心 --tool HSM-20 \\",
-        "    --tool-version 2.1 --verification 逐件检查 --verified-by 李娜 --destination 回收厂 --sheet 2026-53",
+        "vaultd media destroy execute D-2026-001 --by 张伟 --witness 李娜 --witness 陈刚 --place 销毁中心 \\",
+        "    --tool HSM-20 --tool-version 2.1 --verification 逐件检查 --verified-by 李娜 --destination 回收厂",
     ],
 )
 @click.argument("number", metavar="LIST")
@@ -144,8 +142,8 @@ def execute_command(
 @destroy_group.command_of(
     "certificate",
     help=N_(
-        "Write the certificate as PDF, when nobody owes a signature any more. It is made once; its SHA-256 is on record, "
-        "and it is kept with the state and its copies off-site."
+        "Write the certificate as PDF, when nobody owes a signature any more. It is made once; its SHA-256 is on "
+        "record, and it is kept with the state and its copies off-site."
     ),
     examples=["vaultd media destroy certificate D-2026-001 --out D-2026-001.pdf"],
 )
@@ -156,14 +154,14 @@ def execute_command(
 def certificate_command(cli: Cli, number: str, out: Path) -> int:
     """Make it, or write it again."""
     from vaultd import files
-    from vaultd.media import destruction
+    from vaultd.media import certifying
 
     if out.exists():
         raise ConfigError(_("--out {file}").format(file=display(out)), _("there is something already"))
     if not out.absolute().parent.is_dir():
         raise ConfigError(_("--out {file}").format(file=display(out)), _("its folder is not there"))
     with common.opened(cli) as register:
-        made = destruction.certificate(register, number)
+        made = certifying.certificate(register, number)
     files.create_exclusive(out, made.pdf)
     cli.emit({
         "version": 1, "list": made.number, "file": str(out), "sha256": made.digest, "keep_until": made.keep_until,

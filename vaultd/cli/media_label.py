@@ -14,7 +14,7 @@ from vaultd.i18n import N_, _, ngettext
 from vaultd.names import display
 
 if TYPE_CHECKING:
-    from vaultd.store.media import Medium
+    from vaultd.store.mediarows import Medium
 
 
 @command(

@@ -59,7 +59,7 @@ def _approval(function: Callable[..., Any]) -> Callable[..., Any]:
         "vaultd media transfer M-2026-00017 --action remove --by 张伟 --to 张伟 --approved-by 王芳 --sheet 2026-41",
         "vaultd media transfer M-2026-00017 M-2026-00018 --action send --by 张伟 --to 李娜 --place-to 档案馆 \\",
         "    --seal 88412 --emergency 机房漏水 --approved-by 王芳 --sign 张伟=/root/zhang.pub",
-        "vaultd media transfer M-2026-00017 --action deposit --by 李娜 --to 赵敏 --place-to 档案馆 --seal-condition intact",
+        "vaultd media transfer M-2026-00017 --action deposit --by 李娜 --to 赵敏 --seal-condition intact",
     ],
 )
 @click.argument("labels", metavar="LABEL...", nargs=-1, required=True)
@@ -84,7 +84,9 @@ def transfer_command(
 @command(
     "check-out",
     help=N_("Lend media to somebody until a day. It is overdue after that, which raises an alert."),
-    examples=["vaultd media check-out M-2026-00017 --by 赵敏 --to 陈医生 --due 2026-12-15 --approved-by 王芳 --sheet 41"],
+    examples=[
+        "vaultd media check-out M-2026-00017 --by 赵敏 --to 陈医生 --due 2026-12-15 --approved-by 王芳 --sheet 41"
+    ],
 )
 @click.argument("labels", metavar="LABEL...", nargs=-1, required=True)
 @click.option("--due", required=True, metavar="DATE", help=N_("The last day, such as 2026-12-15."))

@@ -16,6 +16,7 @@ from vaultd.i18n import N_, _
 from vaultd.names import display
 
 _LONGEST_LINE = 4096
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _scanned(labels: tuple[str, ...], images: tuple[Path, ...], file: Path | None) -> Iterator[str]:
@@ -24,7 +25,7 @@ def _scanned(labels: tuple[str, ...], images: tuple[Path, ...], file: Path | Non
 
     yield from labels
     for image in images:
-        yield from codes.read(image)
+        yield from codes.read_all(image)
     if file is not None:
         yield from _lines(file.read_bytes())
     elif not labels and not images:
@@ -50,8 +51,7 @@ def _lines(raw: bytes) -> Iterable[str]:
     ],
 )
 @click.argument("labels", metavar="[LABEL]...", nargs=-1)
-@click.option("--image", "images", metavar="FILE", multiple=True,
-              type=click.Path(path_type=Path, exists=True, dir_okay=False), help=N_("A picture with codes."))  # fmt: skip
+@click.option("--image", "images", metavar="FILE", multiple=True, type=_FILE, help=N_("A picture with codes."))
 @click.option("--place", default="", metavar="PLACE", help=N_("They were seen here."))
 @pass_cli
 def scan_command(cli: Cli, labels: tuple[str, ...], images: tuple[Path, ...], place: str) -> int:
@@ -83,8 +83,8 @@ def scan_command(cli: Cli, labels: tuple[str, ...], images: tuple[Path, ...], pl
     "audit",
     help=N_(
         "Walk through a room: scan what is there, and see what is missing, foreign, or in the wrong place. Labels come "
-        "from a scanner (a line each, on standard input; end with Ctrl-D), from a file of lines, or from pictures. What "
-        "was found counts as seen; the result goes on record. Exit code 4 when something is not as registered."
+        "from a scanner (a line each, on standard input; end with Ctrl-D), from a file of lines, or from pictures. "
+        "What was found counts as seen; the result goes on record. Exit code 4 when something is not as registered."
     ),
     examples=[
         "vaultd media audit 库房2",
@@ -93,10 +93,8 @@ def scan_command(cli: Cli, labels: tuple[str, ...], images: tuple[Path, ...], pl
     ],
 )
 @click.argument("place")
-@click.option("--file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help=N_("Scanned labels, a line each."))  # fmt: skip
-@click.option("--image", "images", metavar="FILE", multiple=True,
-              type=click.Path(path_type=Path, exists=True, dir_okay=False), help=N_("A picture with codes."))  # fmt: skip
+@click.option("--file", metavar="FILE", type=_FILE, help=N_("Scanned labels, a line each."))
+@click.option("--image", "images", metavar="FILE", multiple=True, type=_FILE, help=N_("A picture with codes."))
 @pass_cli
 def audit_command(cli: Cli, place: str, file: Path | None, images: tuple[Path, ...]) -> int:
     """Compare."""
@@ -118,7 +116,10 @@ def audit_command(cli: Cli, place: str, file: Path | None, images: tuple[Path, .
         (_("Checked out: {medium}"), found.out),
     ):  # fmt: skip
         for one in media:
-            cli.say(text.format(medium=described(one)) + (f" ({one.location or one.status})" if one in found.misplaced else ""))
+            cli.say(
+                text.format(medium=described(one))
+                + (f" ({one.location or one.status})" if one in found.misplaced else "")
+            )
     for label in found.foreign:
         cli.say(_("In no register here: {label}").format(label=label))
     return EXIT_DONE if found.whole else EXIT_DIFFERENCE

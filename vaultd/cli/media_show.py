@@ -12,7 +12,7 @@ from vaultd.media import numbering
 from vaultd.media.faults import NoMediumError
 from vaultd.media.machine import STATUS_WORDS
 from vaultd.media.words import capacity_text
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 
 
 def show(cli: Cli, label: str) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vaultd.media.register import Register
-    from vaultd.store.media import SignatureRow
+    from vaultd.store.mediarows import SignatureRow
 
 _LARGEST = 16384
 

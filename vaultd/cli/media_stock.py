@@ -14,7 +14,7 @@ from vaultd.errors import EXIT_DONE
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
-    from vaultd.store.media import StockRow
+    from vaultd.store.mediarows import StockRow
 
 KINDS = ("seal", "case", "label", "disk", "bag", "tool", "other")
 
@@ -49,7 +49,7 @@ def set_command(cli: Cli, name: str, **values: Any) -> int:
     """Keep it."""
     from vaultd.media import supplies
     from vaultd.media.faults import NoMediumError
-    from vaultd.store.media import StockRow
+    from vaultd.store.mediarows import StockRow
 
     given = {key: value for key, value in values.items() if value is not None}
     with common.opened(cli) as register:

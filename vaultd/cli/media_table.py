@@ -19,9 +19,9 @@ _SHOWN = 20
     "import",
     help=N_(
         "Take a CSV table into the register: UTF-8 or GB18030, with Chinese or English column heads, in any order "
-        "(编号, 密级 and 责任人 are needed). New labels are added, known ones changed; where media are and who has them is "
-        "not taken from a table. With --dry-run it only shows what would change. When a row is wrong, it is named and "
-        "nothing is imported."
+        "(编号, 密级 and 责任人 are needed). New labels are added, known ones changed; where media are and who has "
+        "them is not taken from a table. With --dry-run it only shows what would change. When a row is wrong, it is "
+        "named and nothing is imported."
     ),
     examples=["vaultd media import 台账.csv --dry-run", "vaultd media import 台账.csv"],
 )

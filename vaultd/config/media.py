@@ -20,7 +20,14 @@ def _scheme(value: Any) -> str:
         plain = _PART.sub("", value)
         wide = all(match[2] != "0" for match in _PART.finditer(value))
         last = value.endswith("}") and names[-1:] == ["number"]
-        if names in (["number"], ["year", "number"]) and last and wide and not set("{}") & set(plain) and plain and value[0] not in "-=+@":
+        if (
+            names in (["number"], ["year", "number"])
+            and last
+            and wide
+            and not set("{}") & set(plain)
+            and plain
+            and value[0] not in "-=+@"
+        ):
             return value
     refuse(
         _("text without blanks that ends with {number}, such as {example}").format(

@@ -29,6 +29,7 @@ from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.verifying import Daily
 from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
+from vaultd.media import items
 from vaultd.protect.alarm import check_overdue
 from vaultd.protect.worker import Worker
 
@@ -135,12 +136,13 @@ async def _sign(custody: Custody) -> None:
 
 
 async def _check_clock_and_age(assembly: Assembly) -> None:
-    """Raise what silence would hide: vaults that are overdue, a clock that was set back."""
+    """Raise what silence would hide: vaults and media that are overdue, a clock that was set back."""
     clock, room = ClockCheck(assembly.store), RoomCheck(assembly.store, assembly.context.config.host.state)
     for tick in itertools.count():
         with contextlib.suppress(StateError):  # what cannot be written has an alert
             await asyncio.to_thread(room.look)
             await asyncio.to_thread(clock.look)
+            await asyncio.to_thread(items.raise_alerts, assembly.store)
         await asyncio.sleep(OVERDUE_SECONDS)
         if tick % TRIM_TICKS == 0:
             await asyncio.to_thread(memory.give_back)

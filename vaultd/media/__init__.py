@@ -11,7 +11,7 @@
 ``safety``       whether what is on a disk is safe off-site before it is removed
 ``walk``         auditing a room: found, missing, foreign, in the wrong place; sightings by a scanner
 ``supplies``     seals, cases, spare disks with their check dates
-``destruction``  request, approvals, execution; ``certificate`` is its PDF
+``destruction``  request, approvals, execution; ``certifying`` makes the certificate, ``certificate`` draws it
 ``labels``       label sheets as PDF
 ``table``        the register as CSV, and what an import would change
 ``items``        what is open: signatures, overdue media, disks in no register; alerts for them

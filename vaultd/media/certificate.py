@@ -14,7 +14,7 @@ from vaultd.media import people, record, words
 from vaultd.media.destruction import Case
 from vaultd.paper.both import Both
 from vaultd.paper.page import Paper, lacking
-from vaultd.store.media import Medium, SignatureRow
+from vaultd.store.mediarows import Medium, SignatureRow
 from vaultd.units import local
 
 TITLE = Both("Certificate of media destruction", "涉密载体销毁证明")
@@ -35,9 +35,7 @@ GENERAL = (
     Both("destination afterwards", "处理后去向"), Both("is the data backed up, where", "数据备份情况"),
     Both("keep this certificate until", "本证明保存至"),
 )  # fmt: skip
-PERSON = (
-    Both("name", "姓名"), Both("position", "职务"), Both("contact", "联系方式"), Both("signature", "签字"),
-)  # fmt: skip
+PERSON = (Both("name, position, contact", "姓名、职务、联系方式"), Both("signature, date", "签字、日期"))
 ROLES = {
     people.REQUESTER: Both("requested by", "申请人"), people.EXECUTOR: Both("executed by", "销毁执行人"),
     people.WITNESS: Both("witness", "监销人"), people.VERIFIER: Both("verified by", "验证人"),
@@ -50,8 +48,8 @@ MEDIUM = (
     Both("classification before, period", "处理前密级、保密期限"), Both("encryption", "加密方式"),
     Both("salt and digest of the record", "记录的盐值与摘要"),
 )  # fmt: skip
-SIGNED = Both("SSH signature by the key {key}", "SSH 签名，密钥 {key}")
-PAPER = Both("on paper, sheet {sheet}", "纸质签字，编号 {sheet}")
+SIGNED = Both("SSH signature", "SSH 签名")
+PAPER = Both("on paper, sheet", "纸质签字，编号")
 CHECK = Both(
     "To check it: the ledger has the entries media-destruction of this list; its records are SHA-256 of the salt and "
     "the record, as docs/ledger.md says; each signature is an entry media-signature.",
@@ -73,7 +71,7 @@ def draw(config: Config, case: Case, keep_until: str) -> tuple[bytes, str]:
     paper.text(WHAT, 9)
     paper.facts(list(zip(GENERAL, rows, strict=True)))
     for title, values in people_rows:
-        _keep_together(paper, 34)
+        _keep_together(paper, 36)
         paper.title(title, 10)
         paper.facts(list(zip(PERSON, values, strict=True)))
     for number, values in enumerate(media_rows, 1):
@@ -81,7 +79,11 @@ def draw(config: Config, case: Case, keep_until: str) -> tuple[bytes, str]:
         paper.title(Both(f"Medium {number} of {len(media_rows)}", f"载体 {number} / {len(media_rows)}"), 11)
         paper.facts(list(zip(MEDIUM, values, strict=True)))
     paper.text(CHECK, 8.5)
-    texts = [*rows, *(text for _title, values in people_rows for text in values), *(t for one in media_rows for t in one)]
+    texts = [
+        *rows,
+        *(text for _title, values in people_rows for text in values),
+        *(t for one in media_rows for t in one),
+    ]
     return paper.encoded(), lacking(texts)
 
 
@@ -105,10 +107,10 @@ def _rows(config: Config, case: Case, keep_until: str) -> Sequence[str]:
 def _person(config: Config, case: Case, row: SignatureRow) -> tuple[Both, Sequence[str]]:
     title = ROLES.get(row.role) or APPROVAL.format(level=case.level_of(row))
     found = config.person_named(row.person)
-    how = PAPER.format(sheet=row.value) if row.state == people.PAPER else SIGNED.format(key=row.key)
-    position, contact = (found.role, found.telephone) if found is not None else ("", "")
-    when = "" if row.at is None else f"  {local(row.at)}"
-    return title, (row.person, position or "-", contact or "-", f"{how.en}\n{how.zh}{when}")
+    how, by = (PAPER, row.value) if row.state == people.PAPER else (SIGNED, row.key)
+    parts = [row.person, *((found.role, found.telephone) if found is not None else ())]
+    when = "" if row.at is None else f"\n{local(row.at)}"
+    return title, ("   ".join(part for part in parts if part), f"{how.zh} {how.en} {by}{when}")
 
 
 def _medium(medium: Medium) -> Sequence[str]:
@@ -121,4 +123,3 @@ def _medium(medium: Medium) -> Sequence[str]:
         " ".join(filter(None, (medium.custodian, medium.vaults))), f"{secret.en} {secret.zh}  {period}",
         medium.encryption or "-", f"{medium.salt.hex()}\n{record.digest(medium).hex()}",
     )  # fmt: skip
-

@@ -6,17 +6,13 @@ nobody owes a signature any more.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-from vaultd import files
-from vaultd.custody import DOCUMENTS, owe
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaDestruction
 from vaultd.media import machine, numbering, people, record
@@ -25,7 +21,7 @@ from vaultd.media.moves import Done
 from vaultd.media.people import Means, Signer
 from vaultd.media.record import Moment
 from vaultd.media.register import Register, clean
-from vaultd.store.media import DestructionRow, EventRow, Medium, SignatureRow
+from vaultd.store.mediarows import DestructionRow, EventRow, Medium, SignatureRow
 
 REQUESTED, EXECUTED, CERTIFIED = "requested", "executed", "certified"
 SANITIZATIONS = ("clear", "purge", "destroy")
@@ -126,7 +122,9 @@ def request(register: Register, wish: Request) -> Done:
     )  # fmt: skip
     signatures = people.collect(register.config, asks, wish.means, record.statement(body))
     # Of the approvals the role is known, and not yet the person.
-    signatures += [SignatureRow(0, people.approval(at), role, people.OWED, "", "", None) for at, role in _levels(levels)]
+    signatures += [
+        SignatureRow(0, people.approval(at), role, people.OWED, "", "", None) for at, role in _levels(levels)
+    ]
     with register.store.database.write():
         again = register.find_all(wish.labels)
         _check_request(register, again, number)
@@ -145,6 +143,12 @@ def _check_request(register: Register, media: Sequence[Medium], number: str) -> 
         raise MediaError(_("list {number}").format(number=number), _("this number is taken"))
     for medium in media:
         machine.after(medium, machine.DESTROY)
+        if medium.trouble:
+            raise MediaError(
+                _("destruction of {label}").format(label=medium.label),
+                _("an audit did not find it where it should be"),
+                _("find it first: vaultd media scan {label} --place PLACE").format(label=medium.label),
+            )  # fmt: skip
         other = register.store.open_destruction_of(medium.id or 0)
         if other is not None:
             raise MediaError(
@@ -160,7 +164,7 @@ def _next_number(register: Register) -> str:
 
 
 def approve(
-    register: Register, number: str, level: int, name: str, row: Callable[[str, str, bytes], SignatureRow]
+    register: Register, number: str, level: int, name: str, row: Callable[[str, bytes], SignatureRow]
 ) -> SignatureRow:  # fmt: skip
     """Approve a list at a level. ``row`` makes the signature of a role, a person and the request's statement. Levels go
     in order, each by somebody with its role, and nobody twice. Raises MediaError."""
@@ -182,7 +186,7 @@ def approve(
     if name in taken:
         raise MediaError(what, _("{name} has asked for it, or approved it at another level").format(name=name))
     event = register.store.media_event_numbered(case.row.event)
-    signed = row(people.approval(level), name, event.statement.encode())
+    signed = row(people.approval(level), event.statement.encode())
     with register.store.database.write():
         register.store.drop_signature(event.number, people.approval(level))
         register.put_signature(event.uid, event.number, signed)
@@ -226,7 +230,8 @@ def execute(register: Register, wish: Execution) -> Done:
         event = register.put_event(body.event, moment.at, "destroy", body, items, signatures)
         for medium, status in items:
             register.store.change_medium(
-                medium.id or 0, {"status": status, "location": "", "holder": "", "trouble": "", "changed": time.time_ns()}
+                medium.id or 0,
+                {"status": status, "location": "", "holder": "", "trouble": "", "changed": time.time_ns()},
             )
         register.store.put_destruction(case.row._replace(state=EXECUTED, execution=event))
     return Done(body.event, register.find_all(body.labels), signatures)
@@ -242,72 +247,3 @@ def _check_execution(wish: Execution, what: str) -> None:
     for name in ("place", "tool", "verification", "destination"):
         if not getattr(wish, name).strip():
             raise MediaError(what, _("{field} is missing").format(field=name))
-
-
-@dataclass(frozen=True, slots=True)
-class Certified:
-    """A certificate. ``lacking``: characters that the font does not have."""
-
-    number: str
-    pdf: bytes
-    digest: str
-    keep_until: str
-    lacking: str
-
-
-def certificate(register: Register, number: str) -> Certified:
-    """The certificate of a list, made once and the same ever after. Raises MediaError, PaperError."""
-    from vaultd.media import certificate as drawing
-
-    case = find(register, number)
-    what = _("certificate of list {number}").format(number=case.row.number)
-    if case.row.state == CERTIFIED and case.row.certificate is not None:
-        return Certified(
-            case.row.number, _kept(register, case.row.certificate, what), case.row.certificate,
-            case.row.keep_until or "", "",
-        )  # fmt: skip
-    if case.execution is None or case.row.execution is None:
-        raise MediaError(what, _("it was not executed yet"))
-    owed = [one for one in case.signatures if one.state == people.OWED]
-    if owed:
-        names = ", ".join(f"{one.person} ({one.role})" for one in owed)
-        raise MediaError(
-            what, _("signatures are owed: {names}").format(names=names),
-            _("vaultd media sign EVENT --by NAME; the events are in: vaultd media items"),
-        )
-    keep = _keep_until(case, register.config.media.keep_years)
-    pdf, lacking = drawing.draw(register.config, case, keep)
-    digest = hashlib.sha256(pdf).digest()
-    folder = register.config.host.state / DOCUMENTS
-    files.make_private_directory(folder)
-    files.create_idempotent(folder / f"{digest.hex()}.pdf", pdf)
-    moment, executed = record.now(), case.execution
-    body = MediaDestruction(
-        record.new_event(), case.row.number, CERTIFIED, executed["labels"], executed["records"], moment.text,
-        moment.source, register.config.host.name, register.who, [], certificate=digest, keep_until=keep,
-    )  # fmt: skip
-    with register.store.database.write():
-        owe(register.store, register.config.host.state, body)
-        register.store.put_destruction(case.row._replace(state=CERTIFIED, certificate=digest.hex(), keep_until=keep))
-    return Certified(case.row.number, pdf, digest.hex(), keep, lacking)
-
-
-def _keep_until(case: Case, years: int) -> str:
-    executed = datetime.fromtimestamp(record.time_of(case.execution or case.request) // 10**9, UTC).date()
-    return date(executed.year + years, 12, 31).isoformat()
-
-
-def _kept(register: Register, digest: str, what: str) -> bytes:
-    """The certificate as it was made."""
-    file: Path = register.config.host.state / DOCUMENTS / f"{digest}.pdf"
-    try:
-        found = file.read_bytes()
-    except OSError as error:
-        raise MediaError(
-            what, f"{file}: {error.strerror}", _("bring it back from a copy of the state: docs/repository.md")
-        ) from None
-    if hashlib.sha256(found).hexdigest() != digest:
-        raise MediaError(what, _("{file} is not the one on record").format(file=file))
-    return found
-
-

@@ -14,11 +14,13 @@ from vaultd.i18n import _
 from vaultd.media import people, supplies, words
 from vaultd.media.safety import OnDisk
 from vaultd.store import Store
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 NAMED = 5
 """So many labels an alert names."""
+GRACE = 86400 * 10**9
+"""So long (nanoseconds) a signature may be owed before it is an alert; it is an open item at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def registered(disk: Disk, store: Store) -> Medium | None:
     found = store.media_with_identity("", disk.wwn) if disk.wwn else []
     found = found or store.media_with_identity(disk.serial, "")
     alike = [one for one in found if not one.model or not disk.model or one.model == disk.model]
-    return (alike or found or [None])[0]
+    return next(iter(alike or found), None)
 
 
 def unregistered(inventory: Inventory, store: Store) -> list[tuple[Disk, list[str]]]:
@@ -109,7 +111,9 @@ def unregistered(inventory: Inventory, store: Store) -> list[tuple[Disk, list[st
         for key in one.every:
             if one.vault is not None:
                 vaults.setdefault(key, []).append(one.vault)
-    return [(disk, vaults[disk.key]) for disk in inventory.disks if disk.key in vaults and registered(disk, store) is None]
+    return [
+        (disk, vaults[disk.key]) for disk in inventory.disks if disk.key in vaults and registered(disk, store) is None
+    ]
 
 
 def on_disk(inventory: Inventory | None, store: Store) -> OnDisk:
@@ -150,7 +154,8 @@ def raise_alerts(store: Store, now: int | None = None) -> None:
         "count": store.count_media(overdue_at=now) if overdue else 0, "labels": named(overdue)})  # fmt: skip
     owed = store.owed_signatures()
     oldest = min((event.at for event, _row in owed), default=now)
-    _say(store, "media-unsigned", len(owed), {"count": len(owed), "seconds": max(0, (now - oldest) // 10**9)})
+    late = len(owed) if now - oldest > GRACE else 0
+    _say(store, "media-unsigned", late, {"count": len(owed), "seconds": max(0, (now - oldest) // 10**9)})
     trouble = [one.label for one in store.media(trouble=True, limit=NAMED + 1)]
     _say(store, "media-missing", len(trouble), {
         "count": store.count_media(trouble=True) if trouble else 0, "labels": named(trouble)})  # fmt: skip
@@ -163,5 +168,3 @@ def _say(store: Store, code: str, count: int, detail: dict[str, object]) -> None
         store.alerts.raise_(code, detail=detail)
     else:
         store.alerts.clear(code)
-
-

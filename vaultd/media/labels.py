@@ -15,8 +15,8 @@ from vaultd.i18n import _
 from vaultd.media import words
 from vaultd.media.faults import MediaError
 from vaultd.paper.codes import picture
-from vaultd.paper.page import MONO, TEXT, lacking, with_fonts
-from vaultd.store.media import Medium
+from vaultd.paper.page import TEXT, lacking, with_fonts
+from vaultd.store.mediarows import Medium
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -52,7 +52,7 @@ def draw(media: Sequence[Medium], organisation: str, start: int = 1) -> Sheets:
         raise MediaError(_("the labels"), _("there is none to print"))
     from fpdf import FPDF
 
-    pdf = with_fonts(FPDF(format="A4"))
+    pdf = with_fonts(FPDF(format="A4"), mono=False)
     pdf.set_auto_page_break(False)
     pdf.set_margin(0)
     pdf.set_title("vaultd labels")
@@ -72,9 +72,10 @@ def draw(media: Sequence[Medium], organisation: str, start: int = 1) -> Sheets:
 def _texts(medium: Medium, organisation: str) -> tuple[str, ...]:
     secret = words.CLASSIFICATIONS[medium.classification]
     copy = f"  份号 Copy {medium.copy}" if medium.copy else ""
+    period = f"期限 Period {medium.period or '-'}{copy}"
     return (
-        medium.label, f"{secret.zh} {secret.en}", f"期限 Period {medium.period or '-'}",
-        f"责任人 Custodian {medium.custodian}", f"序列号 S/N {medium.serial or '-'}{copy}", organisation,
+        medium.label, f"{secret.zh} {secret.en}", period,
+        f"责任人 Custodian {medium.custodian}", f"序列号 S/N {medium.serial or '-'}", organisation,
     )  # fmt: skip
 
 
@@ -84,19 +85,19 @@ def _label(pdf: FPDF, medium: Medium, texts: Sequence[str], x: float, y: float) 
     pdf.image(io.BytesIO(code), x=x + _EDGE - 1, y=y + (_HEIGHT - _SIDE) / 2, w=_SIDE, h=_SIDE)
     left, room = x + _EDGE + _SIDE, _WIDTH - 2 * _EDGE - _SIDE + 2
     whole, top = True, y + 5.0
-    sizes = ((MONO, 11.0, 5.6), (TEXT, 10.0, 5.4), (TEXT, 7.5, 4.1), (TEXT, 7.5, 4.1), (TEXT, 7.5, 4.1), (TEXT, 6.5, 3.8))
-    for text, (font, size, height) in zip(texts, sizes, strict=True):
-        whole = _line(pdf, text, left, top, room, font, size) and whole
+    sizes = ((12.0, 5.6), (10.0, 5.4), (7.5, 4.1), (7.5, 4.1), (7.5, 4.1), (6.5, 3.8))
+    for text, (size, height) in zip(texts, sizes, strict=True):
+        whole = _line(pdf, text, left, top, room, size) and whole
         top += height
     return whole
 
 
-def _line(pdf: FPDF, text: str, x: float, y: float, room: float, font: str, size: float) -> bool:
+def _line(pdf: FPDF, text: str, x: float, y: float, room: float, size: float) -> bool:
     """A text in one line, smaller where it is long; cut, with dots, where even the smallest is too long."""
-    pdf.set_font(font, size=size)
+    pdf.set_font(TEXT, size=size)
     while pdf.get_string_width(text) > room and size > _SMALLEST:
         size = max(_SMALLEST, size - 0.5)
-        pdf.set_font(font, size=size)
+        pdf.set_font(TEXT, size=size)
     whole = pdf.get_string_width(text) <= room
     while pdf.get_string_width(text) > room:
         text = text[:-2] + "…"

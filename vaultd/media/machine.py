@@ -2,8 +2,9 @@
 
 ::
 
-    in-service --remove--> removed --send--> in-transit --deposit--> deposited --return--> returned --install--> in-service
-                                                 ^------send---------'  `--destroy--> destroyed (by its own procedure)
+    in-service --remove--> removed --send--> in-transit --deposit--> deposited --return--> returned
+        ^                                        ^---------send----------'  `---destroy--> destroyed   |
+        `--------------------------------------- install ----------------------------------------------'
 
 A hand-over changes who answers for a medium, and nothing else. A check-out lends a deposited or returned one to
 somebody until a day; while it is out, it can be checked in and nothing else.
@@ -16,7 +17,7 @@ from enum import StrEnum
 
 from vaultd.i18n import N_, _
 from vaultd.media.faults import MediaError
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaMoved
@@ -19,7 +20,7 @@ from vaultd.media.people import Means, Signer
 from vaultd.media.record import Moment
 from vaultd.media.register import Register, clean
 from vaultd.media.safety import Unsafe
-from vaultd.store.media import Medium, SignatureRow
+from vaultd.store.mediarows import Medium, SignatureRow
 from vaultd.units import local
 
 CONDITIONS = ("intact", "broken", "none")
@@ -109,7 +110,8 @@ def hand(register: Register, wish: Handing, safety: Safety = lambda _medium: [])
 def _cleaned(wish: Handing) -> Handing:
     texts = ("released_by", "received_by", "witness", "place_from", "place_to", "purpose", "approver", "emergency",
              "seal", "override")  # fmt: skip
-    return replace(wish, **{name: clean(getattr(wish, name), name) for name in texts})
+    cleaned: dict[str, Any] = {name: clean(getattr(wish, name), name) for name in texts}
+    return replace(wish, **cleaned)
 
 
 def _check(register: Register, medium: Medium, wish: Handing, moment: Moment) -> None:
@@ -160,7 +162,8 @@ def _check_persons(register: Register, wish: Handing) -> None:
         return
     if not wish.approver:
         raise MediaError(
-            what, _("nobody has approved it"),
+            what,
+            _("nobody has approved it"),
             _("--approved-by NAME; in an emergency also --emergency REASON: then they sign later"),
         )
     people.require_role(register.config, wish.approver, register.config.media.approvers, _("the approval"))
@@ -188,7 +191,8 @@ def _signers(wish: Handing) -> list[Signer]:
     if wish.witness:
         found.append(Signer(people.WITNESS, wish.witness))
     if wish.approver and wish.action in _NEEDS_APPROVAL:
-        found.append(Signer(people.APPROVER, wish.approver, late=bool(wish.emergency)))
+        late = bool(wish.emergency)
+        found.append(Signer(people.APPROVER, wish.approver, late=late, now=not late))
     return found
 
 
@@ -226,7 +230,9 @@ def _day(moment: int) -> date:
     return datetime.fromtimestamp(moment // 10**9).astimezone().date()
 
 
-def late_signature(register: Register, uid: str, person: str, row: Callable[[str, bytes], SignatureRow]) -> SignatureRow:
+def late_signature(
+    register: Register, uid: str, person: str, row: Callable[[str, bytes], SignatureRow]
+) -> SignatureRow:
     """A signature that was owed. ``row`` makes it of the role and the event's statement. Raises MediaError."""
     event = register.store.media_event(uid.strip().lower())
     what = _("event {event}").format(event=uid)
@@ -245,5 +251,3 @@ def late_signature(register: Register, uid: str, person: str, row: Callable[[str
     with register.store.database.write():
         register.put_signature(event.uid, event.number, signed)
     return signed
-
-

@@ -25,7 +25,8 @@ def normal(text: str) -> str:
     if wrong or any(one.isspace() or one in _FORBIDDEN for one in found):
         shown = found if found.isprintable() else repr(found)
         raise MediaError(
-            _("label {label}").format(label=shown[:80]), _("this is not a label number"),
+            _("label {label}").format(label=shown[:80]),
+            _("this is not a label number"),
             _("1 to {count} characters on one line, without blanks, quotes, commas; a letter or digit first").format(
                 count=LONGEST_LABEL
             ),

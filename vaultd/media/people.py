@@ -16,7 +16,7 @@ from vaultd.i18n import _
 from vaultd.ledger.events import MediaSigned
 from vaultd.media import sshsig
 from vaultd.media.faults import MediaError, SignatureError
-from vaultd.store.media import SignatureRow
+from vaultd.store.mediarows import SignatureRow
 
 RELEASED, RECEIVED, WITNESS, APPROVER = "released-by", "received-by", "witness", "approver"
 REQUESTER, EXECUTOR, VERIFIER = "requested-by", "executor", "verified-by"
@@ -32,11 +32,13 @@ def approval(level: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Somebody who is to sign. ``late``: their signature may come afterwards, whether they have a key or not."""
+    """Somebody who is to sign. ``late``: their signature may come afterwards, whether they have a key or not; ``now``:
+    it may not, but on paper it will do even where they have a key."""
 
     role: str
     person: str
     late: bool = False
+    now: bool = False
 
     @property
     def text(self) -> str:
@@ -67,6 +69,13 @@ def check(config: Config, signers: Sequence[Signer], means: Means) -> None:
                 _("add a [[person]] with ssh_key, or have them sign on paper: --sheet NUMBER"),
             )  # fmt: skip
     for signer in signers:
+        if signer.now and signer.person not in means.keys and not means.sheet:
+            raise MediaError(
+                _("the signature of {name}").format(name=signer.person), _("it must be there before"),
+                _("--sign {name}=FILE, or on paper: --sheet NUMBER; in an emergency: --emergency REASON").format(
+                    name=signer.person
+                ),
+            )  # fmt: skip
         if not signer.late and not means.sheet and not key_of(config, signer.person):
             raise MediaError(
                 _("the signature of {name}").format(name=signer.person), _("they have no SSH key in the configuration"),
@@ -93,7 +102,7 @@ def _signature(config: Config, signer: Signer, means: Means, statement: bytes, s
     public, file = key_of(config, signer.person), means.keys.get(signer.person)
     if file is not None:
         return by_key(config, signer.role, signer.person, statement, sign(file, statement))
-    if not public and means.sheet and not signer.late:
+    if (signer.now or not public) and means.sheet and not signer.late:
         return on_paper(signer.role, signer.person, means.sheet)
     return SignatureRow(0, signer.role, signer.person, OWED, "", "", None)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from vaultd.ledger import canonical, entry
 from vaultd.ledger.events import Body
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import parse_rfc3339, rfc3339
 
 RECORD = (

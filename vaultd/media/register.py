@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from vaultd.config.model import Config
 from vaultd.custody import owe
@@ -18,13 +19,14 @@ from vaultd.media.faults import MediaError, NoMediumError
 from vaultd.media.machine import Status
 from vaultd.media.words import CLASSIFICATIONS
 from vaultd.store import Store
-from vaultd.store.media import Medium, SignatureRow
+from vaultd.store.mediarows import Medium, SignatureRow
 
 LONGEST_TEXT = 200
 EDITABLE = (*(name for name in record.RECORD if name != "label"), "custodian", "deputy", "host", "slot")
 """What ``change`` changes; where a medium is and who has it change by events."""
 
 _NEEDED = ("classification", "custodian")
+
 
 @dataclass(frozen=True, slots=True)
 class Register:
@@ -64,7 +66,8 @@ class Register:
 
     def checked(self, medium: Medium, *, same_serial: bool = False) -> Medium:
         """A new medium as it would be added. Raises MediaError for what is wrong with it."""
-        medium = replace(medium, **{name: clean(getattr(medium, name), name) for name in _texts(medium)})
+        texts: dict[str, Any] = {name: clean(getattr(medium, name), name) for name in _texts(medium)}
+        medium = replace(medium, **texts)
         label = numbering.normal(medium.label) if medium.label else self.next_label()
         what = _("medium {label}").format(label=label)
         for name in _NEEDED:
@@ -113,7 +116,9 @@ class Register:
             raise MediaError(_("medium {label}").format(label=added.label), _("it was not written"))
         return found
 
-    def changes(self, known: Medium, values: dict[str, str | int], *, same_serial: bool = False) -> dict[str, str | int]:
+    def changes(
+        self, known: Medium, values: dict[str, str | int], *, same_serial: bool = False
+    ) -> dict[str, str | int]:
         """What would change, by field. Raises MediaError for what is wrong."""
         cleaned: dict[str, str | int] = {}
         for name, value in values.items():
@@ -181,7 +186,8 @@ def clean(text: str, field: str) -> str:
     found = unicodedata.normalize("NFC", text).strip()
     if not found.isprintable() or len(found) > LONGEST_TEXT:
         raise MediaError(
-            _("{field} of a medium").format(field=field), _("{text} is no text on one line").format(text=ascii(text)[:80]),
+            _("{field} of a medium").format(field=field),
+            _("{text} is no text on one line").format(text=ascii(text)[:80]),
             _("at most {count} characters, none of them invisible").format(count=LONGEST_TEXT),
         )  # fmt: skip
     return found

@@ -9,7 +9,7 @@ from vaultd.config.model import Config
 from vaultd.i18n import _
 from vaultd.model import SnapshotKind
 from vaultd.store import Store
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 
 OnDisk = Callable[[Medium], Iterable[str]]
 """The vaults with bytes on a medium, as the map of disks knows it (``items.on_disk``)."""

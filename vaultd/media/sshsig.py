@@ -33,7 +33,7 @@ def verify(public: str, message: bytes, signature: str) -> None:
     what = _("the signature")
     with tempfile.TemporaryDirectory(prefix="vaultd-") as folder:
         allowed, file = Path(folder, "allowed"), Path(folder, "signature")
-        allowed.write_text(f"signer namespaces=\"{NAMESPACE}\" {' '.join(public.split()[:2])}\n")
+        allowed.write_text(f'signer namespaces="{NAMESPACE}" {" ".join(public.split()[:2])}\n')
         file.write_text(armoured(signature))
         command = ["-Y", "verify", "-n", NAMESPACE, "-I", "signer", "-f", str(allowed), "-s", str(file)]
         done = _run(command, message, what, stdin_is_message=True, check=False)
@@ -86,9 +86,7 @@ def _run(
             timeout=_SECONDS, check=False, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
     except FileNotFoundError:
-        raise SignatureError(
-            what, _("there is no program ssh-keygen"), _("apt-get install openssh-client")
-        ) from None
+        raise SignatureError(what, _("there is no program ssh-keygen"), _("apt-get install openssh-client")) from None
     except subprocess.TimeoutExpired:
         raise SignatureError(what, _("nobody has answered")) from None
     if check and done.returncode != 0:

@@ -9,8 +9,8 @@ from vaultd.i18n import _
 from vaultd.ledger.events import MediaStocked
 from vaultd.media.faults import MediaError, NoMediumError
 from vaultd.media.register import Register, clean
-from vaultd.store.media import StockRow
 from vaultd.paper.both import Both
+from vaultd.store.mediarows import StockRow
 
 KINDS = {
     "seal": Both("seals", "封条"), "case": Both("cases", "保密箱"), "label": Both("labels", "标签"),
@@ -29,7 +29,7 @@ def next_check(row: StockRow) -> date | None:
 
 
 def problems(row: StockRow, today: date) -> list[str]:
-    """"short" and "unchecked", where they are true."""
+    """ "short" and "unchecked", where they are true."""
     found = ["short"] if row.quantity < row.least else []
     due = next_check(row)
     return [*found, "unchecked"] if due is not None and due < today else found
@@ -43,7 +43,8 @@ def put(register: Register, row: StockRow) -> StockRow:
         raise MediaError(what, _("it has no name"))
     if row.kind not in KINDS:
         raise MediaError(
-            what, _("there is no kind {kind}").format(kind=row.kind), _("one of: {names}").format(names=", ".join(KINDS))
+            what, _("there is no kind {kind}").format(kind=row.kind),
+            _("one of: {names}").format(names=", ".join(KINDS)),
         )  # fmt: skip
     if min(row.quantity, row.least, row.every_days) < 0:
         raise MediaError(what, _("there cannot be fewer than none"))

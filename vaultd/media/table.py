@@ -21,7 +21,7 @@ from vaultd.media import numbering, words
 from vaultd.media.faults import MediaError
 from vaultd.media.register import EDITABLE, Register
 from vaultd.paper.both import Both
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 from vaultd.units import local
 
 HEADS: dict[str, Both] = {
@@ -180,7 +180,8 @@ def _row(
     if serial and not same_serial and serials.setdefault(serial, line) != line:
         raise MediaError(
             _("serial number {serial}").format(serial=serial),
-            _("line {number} has it too").format(number=serials[serial]), _("if they are two devices: --same-serial"),
+            _("line {number} has it too").format(number=serials[serial]),
+            _("if they are two devices: --same-serial"),
         )
     known = register.store.medium(label)
     if known is None:

@@ -14,7 +14,7 @@ from vaultd.media import numbering
 from vaultd.media.faults import MediaError
 from vaultd.media.machine import Status
 from vaultd.media.register import Register, clean
-from vaultd.store.media import Medium
+from vaultd.store.mediarows import Medium
 
 MISSING, MISPLACED = "missing", "misplaced"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from vaultd.i18n import _
 from vaultd.media.faults import MediaError
@@ -39,7 +40,7 @@ def capacity(text: str) -> int:
     match = _CAPACITY.fullmatch(text.strip().upper())
     if match is None:
         raise MediaError(_("capacity {text}").format(text=text), _("this is no size"), _('write it as "4 TB"'))
-    return round(float(match[1]) * _UNITS[match[2] or "B"])
+    return round(Decimal(match[1]) * _UNITS[match[2] or "B"])
 
 
 def capacity_text(count: int) -> str:
@@ -47,7 +48,7 @@ def capacity_text(count: int) -> str:
     if not count:
         return ""
     for unit in ("PB", "TB", "GB", "MB", "KB"):
-        value = count / _UNITS[unit]
-        if value >= 1 and round(value, 2) * _UNITS[unit] == count:
-            return f"{round(value, 2):g} {unit}"
+        hundredths, rest = divmod(count * 100, _UNITS[unit])
+        if not rest and hundredths >= 100:
+            return f"{Decimal(hundredths) / 100:f} {unit}"
     return f"{count} B"

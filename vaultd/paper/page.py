@@ -31,7 +31,7 @@ MARGIN, WIDTH = 18.0, 174.0
 @lru_cache(maxsize=4)
 def _characters(font: Path) -> frozenset[int]:
     """What a font can show."""
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     check(font)
     with TTFont(font, fontNumber=0, lazy=True) as opened:
@@ -55,11 +55,13 @@ def check(font: Path = FONT) -> None:
         )  # fmt: skip
 
 
-def with_fonts(pdf: FPDF, font: Path = FONT) -> FPDF:
-    """A document that knows both fonts, ``TEXT`` and ``MONO``. Raises PaperError when they are missing."""
+def with_fonts(pdf: FPDF, font: Path = FONT, *, mono: bool = True) -> FPDF:
+    """A document that knows both fonts, ``TEXT`` and (it takes half a second) ``MONO``. Raises PaperError when they are
+    missing."""
     check(font)
     pdf.add_font(TEXT, fname=font, collection_font_number=0)
-    pdf.add_font(MONO, fname=font, collection_font_number=1)
+    if mono:
+        pdf.add_font(MONO, fname=font, collection_font_number=1)
     return pdf
 
 

@@ -1,4 +1,4 @@
-"""Entries of the media register: what is registered, who had which medium when, who signed for that, what was destroyed.
+"""Entries of the media register: what is registered, who had what when, who signed for that, what was destroyed.
 
 A medium's serial number and the rest of its record are not in them: ``record`` and ``records`` are SHA-256 of the
 medium's salt and its record, which the register (and a certificate of destruction) lets one check.
