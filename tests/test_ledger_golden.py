@@ -110,8 +110,9 @@ LATER: list[Body] = [
         ["cd34"],
     ),
     events.BayConfirmed("wwn-0x5000c500a1b2c3d4", "ZA1", "3", "slot 4", "X-0007", "uid 0 (says ana)"),
-    events.DiskReleased("wwn-0x5000c500a1b2c3d4", "ZA1", "3", "open", 4, ["records"], 2, 2**33, "uid 0", "crypt",
-                        "fire", "X-0007"),
+    events.DiskReleased(
+        "wwn-0x5000c500a1b2c3d4", "ZA1", "3", "open", 4, ["records"], 2, 2**33, "uid 0", "crypt", "fire", "X-0007"
+    ),
     events.PullListChanged("PL-20261128-1a2b3c", ["wwn-1", "wwn-2"], ["wwn-2"], ["wwn-3"], ["wwn-1"]),
 ]
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""

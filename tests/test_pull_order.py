@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pulling import carries, disk, every_of, inventory, leaf, mapped, need, over
-from vaultd.disks.model import Bay, Disk, DiskMap, Health, Inventory, Kind, Layer
+from vaultd.disks.model import Bay, Disk, DiskMap, Health, Inventory, Kind, Layer, Unseen
 from vaultd.pull.model import Label, Need, PullList
 from vaultd.pull.order import compute
 
@@ -189,3 +189,20 @@ def test_labels_and_names_go_with_their_disks() -> None:
     assert [pull.label for pull in made.pulls] == [None, Label("X-0007", "李娜")]
     assert made.number.startswith("PL-20260921-") and made.host == "archive-1"
     assert made.number != compute(found, [], host="archive-2").number
+
+
+def test_behind_a_controller_all_disks_stand_for_each_volume() -> None:
+    volume = disk("v", unseen=Unseen.CONTROLLER)
+    hidden = [disk(key, bay, names=(), unseen=Unseen.CONTROLLER) for key, bay in (("x", "1"), ("y", "0"))]
+    maps = [mapped("records", leaf("v")), mapped("other", need(1, leaf("a"), leaf("v")))]
+    made = compute(inventory([volume, *hidden, disk("a", "2")], maps), [Need("records", 1)])
+    assert keys(made) == "yxa"
+    assert [pull.completes for pull in made.pulls] == [(), ("records", "other"), ()]
+    assert [pull.notes for pull in made.pulls] == [("behind",), ("behind",), ()]
+    assert made.pulls[0].leaks == ("records", "other")
+    assert keys(compute(inventory([volume], maps[:1]), [])) == "v"  # whose disks no program told
+
+
+def test_a_volume_whose_disks_are_not_known_says_so() -> None:
+    made = compute(inventory([disk("v", "0", unseen=Unseen.CONTROLLER)], [mapped("records", leaf("v"))]), [])
+    assert made.pulls[0].notes == ("unseen",)

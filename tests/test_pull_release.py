@@ -16,7 +16,7 @@ from tests.fakesys import FakeSys
 from tests.mounting import needs_mounts
 from tests.pulling import disk
 from vaultd.disks import helper
-from vaultd.disks.model import Disk
+from vaultd.disks.model import Disk, Unseen
 from vaultd.pull.model import Do, Step
 from vaultd.pull.release import Condition, Release, ReleaseError
 from vaultd.pull.stack import Reader
@@ -287,6 +287,9 @@ def test_a_disk_that_was_swapped_in_the_middle_is_left_alone(loop: str, tmp_path
 def test_a_disk_that_vanished_is_refused_and_told(loop: str) -> None:
     with pytest.raises(ReleaseError, match="not there any more"):
         release("sdzz").plan()
+    hidden = disk("h", names=(), unseen=Unseen.CONTROLLER)
+    with pytest.raises(ReleaseError, match="behind a RAID controller"):
+        Release(hidden, READER, lambda _name: "h").plan()
     going = release(loop)
     planned = going.plan()
     going.names = (*going.names, "sdzz")

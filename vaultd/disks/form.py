@@ -65,8 +65,8 @@ def read_inventory(document: Mapping[str, Any]) -> Inventory:
     if document["version"] != VERSION:
         raise ValueError("another version")
     return Inventory(
-        units.parse_rfc3339(document["time"]), tuple(map(read_disk, document["disks"])), tuple(map(_map, document["maps"])),
-        tuple(map(str, document["problems"])),
+        units.parse_rfc3339(document["time"]), tuple(map(read_disk, document["disks"])),
+        tuple(map(_map, document["maps"])), tuple(map(str, document["problems"])),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from vaultd.media.items import registered
 from vaultd.protect.recorded import STATE_VAULT
 from vaultd.pull import bays, users
 from vaultd.pull.model import Label, Need, Pull, PullList
-from vaultd.pull.order import compute
+from vaultd.pull.order import behind, compute
 from vaultd.pull.procedure import every_name, procedure
 from vaultd.pull.stack import Reader
 from vaultd.status import VaultPlan
@@ -89,10 +89,13 @@ def make(
     made = compute(inventory, wanted, known, host)
     sees, pulls = users.sees_all(), list[Pull]()
     seen = users.scan() if sees else {}
+    volumes = behind(inventory)
+    names = tuple(name for disk in inventory.disks if disk.key in volumes for name in disk.names)
     for pull in made.pulls:
-        stack = reader.stack(every_name(pull.disk, reader))
+        disk = replace(pull.disk, names=names) if "behind" in pull.notes else pull.disk  # its volumes are let go
+        stack = reader.stack(every_name(disk, reader))
         found = users.find(stack, seen)
-        pulls.append(replace(pull, procedure=procedure(pull.disk, reader, found, users_seen=sees, found=stack)))
+        pulls.append(replace(pull, procedure=procedure(disk, reader, found, users_seen=sees, found=stack)))
     return replace(made, pulls=tuple(pulls))
 
 

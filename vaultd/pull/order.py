@@ -8,7 +8,8 @@
 A vault without such a set (its rule is not known, part of it is remote, its array has lost too much) gets all of its
 disks in its turn, and no promise.
 
-Notes of a disk: ``gone``, ``failing``, ``unseen`` (something hides what is behind it), ``double-slot`` (its bay is that
+Notes of a disk: ``gone``, ``failing``, ``unseen`` (something hides what is behind it), ``behind`` (it is
+behind a RAID controller), ``double-slot`` (its bay is that
 of another disk too), ``slot-differs`` (the machine says two things of its bay), ``moved`` (it is not where somebody has
 seen it), ``double-serial``, ``no-bay``, ``unknown`` (a map names it and the inventory does not).
 Notes of a vault: ``no-copy``, ``unsure`` (a layer could not be seen, or its rule is a guess), ``remote``, ``memory``,
@@ -23,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from vaultd.disks.model import Disk, DiskMap, Inventory, Kind, Layer
+from vaultd.disks.model import Disk, DiskMap, Inventory, Kind, Layer, Unseen
 from vaultd.pull.model import Label, Need, Pull, PullList, VaultLine
 
 LAST = 99
@@ -41,6 +42,14 @@ def compute(
 ) -> PullList:  # fmt: skip
     """The pull list of an inventory."""
     return _Order(inventory, list(needs)).made(labels or {}, host, chassis)
+
+
+def behind(inventory: Inventory) -> dict[str, frozenset[str]]:
+    """For each volume of a RAID controller the disks that may be behind it. Which volume is on which of them nobody
+    says, so all of them stand for each: taken together they carry it, and none of them may be left."""
+    hidden = [disk for disk in inventory.disks if disk.unseen is Unseen.CONTROLLER]
+    members = frozenset(disk.key for disk in hidden if not disk.names)
+    return {disk.key: members for disk in hidden if disk.names}
 
 
 def by_bay(disk: Disk) -> tuple[object, ...]:
@@ -85,12 +94,12 @@ class _Order:
     def __init__(self, inventory: Inventory, needs: list[Need]) -> None:
         self.inventory = inventory
         self.maps: dict[str, list[DiskMap]] = {}
+        self.hidden = {volume: members for volume, members in behind(inventory).items() if members}
         for one in inventory.maps:
             if one.vault is not None:
-                copies = tuple(copy for copy in one.copies if copy)  # no disk at all is no carried copy
-                self.maps.setdefault(one.vault, []).append(
-                    replace(one, copies=copies, every=one.every.union(*copies))
-                )  # fmt: skip
+                copies = tuple(self._parts(copy) for copy in one.copies if copy)  # no disk at all is no carried copy
+                every = self._parts(one.every).union(*copies)
+                self.maps.setdefault(one.vault, []).append(replace(one, copies=copies, every=every))
         known = {need.vault for need in needs}
         needs = [*needs, *(Need(vault, LAST) for vault in self.maps if vault not in known)]
         self.needs = {need.vault: need for need in sorted(needs, key=_urgency)}
@@ -106,8 +115,13 @@ class _Order:
         self.after: dict[str, int] = {}
         self.completes: dict[str, list[str]] = {}
 
+    def _parts(self, keys: frozenset[str]) -> frozenset[str]:
+        """The disks that a person can pull, in place of a controller's volumes."""
+        return frozenset[str]().union(*(self.hidden.get(key, {key}) for key in keys))
+
     def _readable(self, vault: str) -> frozenset[str]:
-        return frozenset[str]().union(*(readable(one.top, self.disks) for one in self.maps.get(vault, ())))
+        found = frozenset[str]().union(*(readable(one.top, self.disks) for one in self.maps.get(vault, ())))
+        return self._parts(found)
 
     def made(self, labels: Mapping[str, Label], host: str, chassis: str) -> PullList:
         """The list."""
@@ -208,7 +222,7 @@ def _notes(disk: Disk, bays: Mapping[str, int]) -> tuple[str, ...]:
     if _failing(disk):
         notes.add("failing")
     if disk.unseen is not None:
-        notes.add("unseen")
+        notes.add("unseen" if disk.names else "behind")
     if disk.bay is None:
         notes.add("no-bay")
     elif bays.get(disk.bay.text, 0) > 1:

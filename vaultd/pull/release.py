@@ -21,7 +21,7 @@ from pathlib import Path
 from vaultd import files
 from vaultd.disks import helper, running
 from vaultd.disks.machine import clean
-from vaultd.disks.model import Disk
+from vaultd.disks.model import Disk, Unseen
 from vaultd.errors import VaultdError
 from vaultd.i18n import _
 from vaultd.pull import users, words
@@ -97,6 +97,11 @@ class Release:
         """The steps, for what stands on the disk now. Raises ReleaseError when there is no such disk any more, or its
         name belongs to another."""
         what = _("disk {disk}").format(disk=self.disk.serial or self.disk.key)
+        if not self.disk.names and self.disk.unseen is Unseen.CONTROLLER:
+            raise ReleaseError(
+                what, _("it is behind a RAID controller"),
+                _("release the controller's volumes by the kernel's names; then pull all of its disks"),
+            )  # fmt: skip
         if not self.names:
             raise ReleaseError(what, _("it is not there any more"), _("vaultd disks list shows what is there"))
         for name in self.disk.names:

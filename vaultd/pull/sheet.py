@@ -55,6 +55,7 @@ NOTES = {
     "gone": Both("gone: look for it", "已消失，请查找"),
     "failing": Both("says that it is failing", "自检报告故障"),
     "unseen": Both("what is behind it cannot be seen", "其后的硬盘不可见"),
+    "behind": Both("behind a RAID controller: take all of them", "在 RAID 控制器之后，须全部带走"),
     "double-slot": Both("two disks claim this bay: check the serial", "槽位号重复，核对序列号"),
     "slot-differs": Both("its bay is doubtful: check the serial", "槽位存疑，核对序列号"),
     "moved": Both("has moved since it was seen", "确认后已被移动"),

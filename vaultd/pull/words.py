@@ -68,6 +68,7 @@ NOTES = {
     "gone": N_("it is gone: look for it"),
     "failing": N_("it says that it is failing"),
     "unseen": N_("what is behind it cannot be seen from here"),
+    "behind": N_("behind a RAID controller: take it with all the others of that controller"),
     "double-slot": N_("another disk has the same bay: check the serial number"),
     "slot-differs": N_("the machine says two different things of its bay: check the serial number"),
     "moved": N_("it is no longer in the bay where it was seen: look again, vaultd disks confirm-bay"),
