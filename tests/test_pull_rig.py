@@ -46,7 +46,7 @@ def rig(recorded: Box) -> Box:  # noqa: F811
 _BTRFS = ("sdj", "sdb")
 
 
-def commands(rig: Box, disk: Disk) -> list[str]:  # noqa: F811
+def commands(rig: Box, disk: Disk) -> list[str]:
     made = procedure(disk, Reader(rig.root))
     shown = [words.command(step) for step in made.steps if step.do is not Do.SYNC]
     return [command.replace(str(rig.root), "") for command in shown if command]
