@@ -38,7 +38,8 @@ def shown(box: Box, path: str = "/srv", **more: object) -> tuple[DiskMap, list[s
 
 def of_table(box: Box, *lines: str, status: str = "") -> tuple[DiskMap, list[str]]:
     """The map of a device made by a table over the four disks (8:0, 8:16, 8:32, 8:48)."""
-    mapped(box, 9, "top", "sda", "sdb", "sdc", "sdd")
+    used = [f"sd{'abcd'[minor]}" for minor in range(4) if any(f" 8:{16 * minor}" in f" {line}" for line in lines)]
+    mapped(box, 9, "top", *used)
     box.outputs["dm-table", ""] = "".join(f"top: {line}\n" for line in lines)
     box.outputs["dm-status", ""] = f"top: {status}\n" if status else ""
     box.mount("253:9", "/srv", "xfs", "/dev/mapper/top")
@@ -99,6 +100,14 @@ def test_a_table_that_is_cut_off_is_not_sure_and_leaves_no_disk_behind(box: Box)
     one, _found = of_table(box, f"{ROOM} raid raid1 3 0 region_size 4096 2 8:0 8:16 8:32")
     assert not one.sure
     assert len(one.every) == 3
+
+
+def test_a_table_of_before_is_not_believed(box: Box) -> None:
+    """The volume was moved to another disk since root was asked: the kernel's own slaves count."""
+    mapped(box, 9, "top", "sdc")
+    box.outputs["dm-table", ""] = f"top: {ROOM} linear 8:0 2048\n"
+    box.mount("253:9", "/srv", "xfs", "/dev/mapper/top")
+    assert shown(box)[1] == ["c"]
 
 
 # --- LUKS ------------------------------------------------------------------------------------------------------------
