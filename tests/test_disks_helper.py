@@ -152,7 +152,7 @@ def test_one_that_hangs_holds_up_none_of_the_others() -> None:
 # --- kept answers ----------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_kept_and_taken_while_it_is_fresh(tmp_path: Path) -> None:
+def test_an_answer_is_kept_and_taken_by_who_does_not_ask(tmp_path: Path) -> None:
     asked = []
 
     def one(key: str, device: str) -> Answer:
@@ -164,9 +164,11 @@ def test_an_answer_is_kept_and_taken_while_it_is_fresh(tmp_path: Path) -> None:
     first("smart", "sda")
     first.keep()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert Kept(file, one, fresh=3600)("smart", "sda").text == "smart sda"
+    leaving = Kept(file, one, leave=frozenset({"smart"}))
+    assert leaving("smart", "sda").text == "smart sda"
+    assert (leaving("smart", "sdb").text, leaving("smart", "sdb").problem) == ("", helper.LEFT)
     assert len(asked) == 1
-    assert Kept(file, one, fresh=0)("smart", "sda").text == "smart sda"
+    assert Kept(file, one)("smart", "sda").text == "smart sda"
     assert len(asked) == 2
 
 

@@ -253,13 +253,15 @@ def test_an_image_that_lies_in_itself_ends(box: Box) -> None:
 
 def test_thousands_of_mounts_are_no_matter(box: Box) -> None:
     disk(box, "sda", 0)
-    box.mounts = [
-        f"{number + 100} 1 8:0 /r{number} /srv/vault/{number:04} rw - ext4 /dev/sda rw\n" for number in range(4096)
-    ]
+    disk(box, "sdb", 1)
     box.mount("8:0", "/", "ext4", "/dev/sda")
+    box.mounts += [
+        f"{number + 100} 20 8:16 /r{number} /srv/vault/{number:04} rw - ext4 /dev/sdb rw\n" for number in range(4096)
+    ]
+    box.write("proc/self/mountinfo", "".join(box.mounts))
     (shown,) = read(box, "/srv/vault").maps
-    assert len(shown.top.below) == 1  # the same file system each time
-    assert shown.copies == (frozenset({"wwn-5000c50000000000"}),)
+    assert len(shown.top.below) == 2  # the same file system each time
+    assert shown.copies == (frozenset({"wwn-5000c50000000000", "wwn-5000c50000000001"}),)
 
 
 @pytest.mark.parametrize(("kind", "source"), [("nfs4", "server:/export"), ("cifs", "//server/share"), ("9p", "host")])

@@ -157,7 +157,7 @@ def look(cli: Cli, folders: list[Folder], *, fast: bool = False, root: Path = HE
     ask: helper.Ask = helper.ask
     store = None
     if cli.file.exists() and (state := cli.places().state).is_dir():
-        store = helper.Kept(kept.answers(state), ask, fresh=86400 if fast else 0)
+        store = helper.Kept(kept.answers(state), ask, leave=frozenset({"smart"} if fast else ()))
         ask = store
     found = inventory.read(Machine(), folders, ask=ask, health=not fast or store is not None)
     if store is not None:

@@ -25,7 +25,7 @@ def disk(one: Disk) -> dict[str, Any]:
         "health": None if one.health is None else
         {"passed": one.health.passed, "time": units.rfc3339(one.health.time), "detail": one.health.detail},
         "encryption": one.encryption or None, "unseen": None if one.unseen is None else one.unseen.value,
-        "problems": list(one.problems),
+        "written": one.written, "problems": list(one.problems),
     }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def read_disk(row: Mapping[str, Any]) -> Disk:
         health=None if health is None else
         Health(health["passed"], units.parse_rfc3339(health["time"]), str(health["detail"])),
         encryption=row["encryption"] or "", unseen=None if row["unseen"] is None else Unseen(row["unseen"]),
-        problems=tuple(map(str, row["problems"])),
+        written=row["written"], problems=tuple(map(str, row["problems"])),
     )  # fmt: skip
 
 

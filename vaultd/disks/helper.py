@@ -75,6 +75,9 @@ class Answer:
     code: int | None = None
 
 
+LEFT = "left"
+"""The problem of what was not asked on purpose."""
+
 Ask = Callable[[str, str], Answer]
 """A command's key and a device's name ("" for none) -> the answer."""
 
@@ -134,18 +137,18 @@ class Kept:
 
     VERSION = 1
 
-    def __init__(self, file: Path, one: Ask = ask, fresh: float = 0.0) -> None:
-        """``fresh``: an answer of no more than so many seconds is taken as it is."""
-        self.file, self._one, self._fresh = file, one, fresh
+    def __init__(self, file: Path, one: Ask = ask, leave: frozenset[str] = frozenset()) -> None:
+        """``leave``: commands that are not run now; what was said before is taken, however old."""
+        self.file, self._one, self._leave = file, one, leave
         self._known = self._read()
         self._new = False
 
     def __call__(self, key: str, device: str = "") -> Answer:
-        """A kept answer while it is fresh, else a new one. Where there is no new one (a program that hangs, a caller
-        who is not root), the last one that there was, with its old time."""
-        known, now = self._known.get((key, device)), time.time_ns()
-        if known is not None and 0 <= now - known.time <= self._fresh * 1e9:
-            return known
+        """A new answer. Where there is none (a program that hangs, a caller who is not root), the last one that there
+        was, with its old time, and the problem all the same."""
+        known = self._known.get((key, device))
+        if key in self._leave:
+            return known or Answer(time.time_ns(), problem=LEFT)
         answer = self._one(key, device)
         if answer.problem in ("", "missing"):
             self._known[key, device], self._new = answer, True

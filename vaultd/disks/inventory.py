@@ -31,6 +31,8 @@ def read(
     answers = telling.ask(machine, blocks, mounts, ask)
     blocks = sysfs.completed(blocks, answers.slaves)
     disks = listing.disks(machine, blocks, confirmed or {})
+    if machine.live:
+        disks = listing.counted(disks)
     disks = behind.disks(disks, answers.others)
     problems = [*answers.problems, *crosscheck.differences(answers.others, disks, blocks, mounts)]
     if health and ask is not None:

@@ -47,6 +47,19 @@ def disks(machine: Machine, blocks: Mapping[str, Block], confirmed: Mapping[str,
     return [replace(one, problems=(*one.problems, "double-slot")) if one.key in double else one for one in made]
 
 
+def counted(found: Iterable[Disk]) -> list[Disk]:
+    """The disks of this machine with what was written to them since it started: whoever pulls one sees whether it is
+    still in use."""
+    import psutil
+
+    counters = psutil.disk_io_counters(perdisk=True)
+    made = []
+    for one in found:
+        known = [counters[name].write_bytes for name in one.names if name in counters]
+        made.append(replace(one, written=sum(known)) if known else one)
+    return made
+
+
 def _multipath(machine: Machine, blocks: Mapping[str, Block]) -> Iterable[frozenset[str]]:
     for block in blocks.values():
         uuid = machine.text(f"{block.folder}/dm/uuid") or block.udev.get("DM_UUID")

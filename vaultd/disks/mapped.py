@@ -22,6 +22,7 @@ class Devices(Protocol):
     """What the layers of a device need of the rest of the graph."""
 
     machine: Machine
+    blocks: dict[str, Block]
     tables: dmsetup.Tables
     states: dmsetup.Tables
     volumes: dict[str, lvm.Volume]
@@ -45,7 +46,7 @@ def layer(graph: Devices, block: Block) -> Layer:
     name = graph.machine.text(f"{folder}/name") or block.udev.get("DM_NAME") or block.name
     uuid = graph.machine.text(f"{folder}/uuid") or block.udev.get("DM_UUID")
     kind = kind_of(uuid)
-    table = graph.tables.get(name, ())
+    table = _valid(graph, block, graph.tables.get(name, ()))
     if kind is Kind.PARTITION and not table:
         return _all(graph, kind, name, "", block.slaves)
     if kind is Kind.CRYPT:
@@ -56,6 +57,13 @@ def layer(graph: Devices, block: Block) -> Layer:
         return _without_table(graph, block, name, kind)
     made = [_segment(graph, kind, name, segment, _health(graph, name, number)) for number, segment in enumerate(table)]
     return made[0] if len(made) == 1 else _joined(kind, name, made)
+
+
+def _valid(graph: Devices, block: Block, table: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """The table, when it is of the device as the kernel has it now: an older one may name other devices."""
+    numbers = {graph.blocks[slave].number for slave in block.slaves if slave in graph.blocks}
+    told = {number for segment in table for number in dmsetup.numbers(segment)}
+    return table if not numbers or told == numbers else ()
 
 
 def kind_of(uuid: str) -> Kind:

@@ -79,6 +79,7 @@ class Disk:
     health: Health | None = None
     encryption: str = ""  # "luks2", "luks1", "bitlocker", "opal", "": none that can be seen
     unseen: Unseen | None = None
+    written: int | None = None  # bytes since the machine started
     problems: tuple[str, ...] = ()
     """Codes: "no-wwn", "double-wwn", "no-serial", "double-serial", "double-slot", "slot-differs" (two sources of the
     machine say different bays), "part-encrypted" (some of it is readable), "no-size", "gone"."""

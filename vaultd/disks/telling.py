@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from vaultd.disks import behind, crosscheck
 from vaultd.disks.graph import Told
-from vaultd.disks.helper import Answer, Ask, ask_all
+from vaultd.disks.helper import LEFT, Answer, Ask, ask_all
 from vaultd.disks.machine import TABLE_LIMIT, Machine
 from vaultd.disks.model import Disk, Health, Unseen
 from vaultd.disks.sysfs import Block
 from vaultd.disks.tools import blkid, btrfs, dmsetup, luks, lvm, mdadm, multipath, smart, zpool
 from vaultd.i18n import _
+from vaultd.units import local
 from vaultd.watch.mounts import Mount
 
 
@@ -39,7 +40,9 @@ def ask(machine: Machine, blocks: Mapping[str, Block], mounts: Iterable[Mount], 
     def text(key: str, device: str = "") -> str:
         return answers[key, device].text if (key, device) in answers else ""
 
-    told.tables, told.states = dmsetup.parse(text("dm-table")), dmsetup.parse(text("dm-status"))
+    told.tables = dmsetup.parse(text("dm-table"))
+    if ("dm-status", "") in answers and not answers["dm-status", ""].problem:
+        told.states = dmsetup.parse(text("dm-status"))  # who was in sync an hour ago need not be so now
     told.volumes = {volume.number: volume for volume in lvm.volumes(text("lvs")) if volume.number}
     told.pools = zpool.status(text("zpool"))
     told.usages = {
@@ -118,7 +121,10 @@ SPARE = frozenset(("nvme", "megacli", "arcconf", *crosscheck.KEYS))
 def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
     for (key, device), answer in sorted(answers.items()):
         name = f"{key} {device}".strip()
-        if answer.problem == "root":
+        if answer.text and answer.problem in ("root", "time", "stuck"):
+            when = local(answer.time)
+            yield _("{command} could not be asked now; its answer of {time} is taken").format(command=name, time=when)
+        elif answer.problem == "root":
             yield _("{command} needs root; what only it knows is a guess").format(command=name)
         elif answer.problem == "missing" and key not in SPARE:
             yield _("the program for {command} is not installed; what only it knows is a guess").format(command=name)
@@ -126,7 +132,7 @@ def _problems(answers: Mapping[tuple[str, str], Answer]) -> Iterable[str]:
             yield _("{command} did not answer in time and was ended").format(command=name)
         elif answer.problem == "stuck":
             yield _("{command} does not answer and cannot even be ended; it was left behind").format(command=name)
-        elif answer.problem not in ("", "missing"):
+        elif answer.problem not in ("", "missing", LEFT):
             yield _("{command} failed (exit code {code})").format(command=name, code=answer.code)
 
 
