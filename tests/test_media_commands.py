@@ -205,11 +205,12 @@ def test_text_for_people_has_no_terminal_codes(office: Office, capsys: pytest.Ca
     assert "\x1b" not in shown.out + shown.err
 
 
-def test_reading_the_register_loads_nothing_heavy(office: Office) -> None:
+@pytest.mark.parametrize("args", [["list"], ["show", "A-1"]])
+def test_reading_the_register_loads_nothing_heavy(office: Office, args: list[str]) -> None:
     """A list has half a second: the checked configuration alone would take most of it."""
-    office.add()
+    office.add(label="A-1")
     file = office.config_file()
-    command = [sys.executable, "-X", "importtime", "-m", "vaultd", "--config", str(file), "media", "list"]
+    command = [sys.executable, "-X", "importtime", "-m", "vaultd", "--config", str(file), "media", *args]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert "sqlite3" in modules
