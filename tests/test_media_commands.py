@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -203,6 +204,22 @@ def test_text_for_people_has_no_terminal_codes(office: Office, capsys: pytest.Ca
     assert main(["--config", str(file), "media", "scan", "\x1b[2J"]) == 4
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for another user")
+def test_what_root_makes_in_the_state_folder_is_the_daemons(tmp_path: Path) -> None:
+    """Else the daemon could not write its database, nor take a certificate off-site."""
+    from vaultd.custody import keep
+
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 54321, 54321)
+    file = tmp_path / "vaultd.toml"
+    file.write_text(f'[host]\nname = "h"\nstate = "{state}"\n[[target]]\nname = "t"\nhost = "h"\nuser = "u"\n'
+                    'path = "p"\nidentity = "/i"\npassword_file = "/p"\n')  # fmt: skip
+    assert main(["--config", str(file), "media", "add", "--custodian", "a", "--classification", "internal"]) == 0
+    keep(state, "a.pdf", b"x")
+    assert {path.stat().st_uid for path in state.rglob("*")} == {54321}
 
 
 @pytest.mark.parametrize("args", [["list"], ["show", "A-1"]])

@@ -30,7 +30,8 @@ def fill(folder: Path, count: int) -> Path:
                 Medium(
                     label=f"SY-2026-{number:06}", classification="secret", custodian=f"保管员{number % 500}",
                     type="HDD", make="Seagate", model="ST4000", serial=f"ZC{number:08}", capacity=4 * 10**12,
-                    vaults="patients", location=f"库房{number % 200}", status=STATUSES[number % 5], holder=f"保管员{number % 500}",
+                    vaults="patients", location=f"库房{number % 200}", status=STATUSES[number % 5],
+                    holder=f"保管员{number % 500}",
                     due=10**18 if number % 1000 == 0 else None, salt=bytes(16), added=10**18, changed=10**18,
                 )
             )  # fmt: skip
