@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from vaultd.config.labels import LONGEST_LABEL, PART
 from vaultd.config.values import NonEmpty, Table, Text, refuse
 from vaultd.i18n import _
-
-_PART = re.compile(r"\{(year|number)(?::(\d))?\}", re.ASCII)
-LONGEST_LABEL = 40
 
 
 def _scheme(value: Any) -> str:
     if isinstance(value, str) and value.isprintable() and " " not in value and len(value) <= LONGEST_LABEL:
-        names = [match[1] for match in _PART.finditer(value)]
-        plain = _PART.sub("", value)
-        wide = all(match[2] != "0" for match in _PART.finditer(value))
+        names = [match[1] for match in PART.finditer(value)]
+        plain = PART.sub("", value)
+        wide = all(match[2] != "0" for match in PART.finditer(value))
         last = value.endswith("}") and names[-1:] == ["number"]
         if (
             names in (["number"], ["year", "number"])

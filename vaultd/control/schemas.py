@@ -61,6 +61,7 @@ class StatusAnswer(BaseModel):
     vaults: list[dict[str, Any]]
     targets: list[dict[str, Any]]
     ledger: dict[str, Any]
+    media: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

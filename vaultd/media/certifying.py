@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from vaultd import files
 from vaultd.custody import DOCUMENTS, owe
+from vaultd.custody import keep as keep_file
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaDestruction
 from vaultd.media import certificate as drawing
@@ -54,9 +54,7 @@ def certificate(register: Register, number: str) -> Certified:
     keep = _keep_until(case, register.config.media.keep_years)
     pdf, lacking = drawing.draw(register.config, case, keep)
     digest = hashlib.sha256(pdf).digest()
-    folder = register.config.host.state / DOCUMENTS
-    files.make_private_directory(folder)
-    files.create_idempotent(folder / f"{digest.hex()}.pdf", pdf)
+    keep_file(register.config.host.state, f"{digest.hex()}.pdf", pdf)
     moment, executed = record.now(), case.execution
     body = MediaDestruction(
         record.new_event(), case.row.number, destruction.CERTIFIED, executed["labels"], executed["records"],

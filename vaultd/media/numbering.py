@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from vaultd.config.media import LONGEST_LABEL
+from vaultd.config.labels import LONGEST_LABEL, PART
 from vaultd.i18n import _
 from vaultd.media.faults import MediaError
 
-_PART = re.compile(r"\{(year|number)(?::(\d))?\}", re.ASCII)
 _FORBIDDEN = frozenset("\"'`,;<>{}\\")
 
 
@@ -56,19 +55,19 @@ def next_label(scheme: str, year: int, highest: str | None, after: int = 0) -> s
 
 def prefix(scheme: str, year: int) -> str:
     """What is before the number in a year's labels."""
-    return _one_way(_PART.sub(lambda part: f"{year:04}" if part[1] == "year" else "", scheme))
+    return _one_way(PART.sub(lambda part: f"{year:04}" if part[1] == "year" else "", scheme))
 
 
 def width(scheme: str) -> int:
     """How many digits the number has."""
-    match = next(one for one in _PART.finditer(scheme) if one[1] == "number")
+    match = next(one for one in PART.finditer(scheme) if one[1] == "number")
     return int(match[2] or 5)
 
 
 def is_ours(scheme: str, label: str) -> bool:
     """Whether a label is one of this site's scheme: in the register or not, it was made here."""
     pattern, at = "", 0
-    for match in _PART.finditer(scheme):
+    for match in PART.finditer(scheme):
         pattern += re.escape(_one_way(scheme[at : match.start()]))
         pattern += r"\d{4}" if match[1] == "year" else rf"\d{{{int(match[2] or 5)}}}"
         at = match.end()
