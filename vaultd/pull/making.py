@@ -24,8 +24,8 @@ from vaultd.pull.stack import Reader
 from vaultd.status import VaultPlan
 from vaultd.store import Store
 
-FRESH_SECONDS = 86_400.0
-"""So old may be what a program said of a disk: its layout, its health."""
+_LEAVE = frozenset({"smart"})
+"""What is not asked for this list: it would wake disks, and ``vaultd disks list`` asks it from time to time."""
 
 
 def look(state: Path, plans: Sequence[VaultPlan], tell: Callable[[str], None]) -> Inventory:
@@ -33,7 +33,7 @@ def look(state: Path, plans: Sequence[VaultPlan], tell: Callable[[str], None]) -
     kept, as is what programs said; what cannot be kept is told. Raises StateError."""
     folders = [Folder(os.fsencode(plan.path), plan.name) for plan in plans if plan.path.startswith("/")]
     folders.append(Folder(os.fsencode(state), STATE_VAULT))
-    ask = helper.Kept(kept.answers(state), fresh=FRESH_SECONDS)
+    ask = helper.Kept(kept.answers(state), leave=_LEAVE)
     found = bays.apply(bays.read(state), disks.read(Machine(), folders, ask=ask))
     try:
         if state.is_dir():
