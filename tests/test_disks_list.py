@@ -397,7 +397,7 @@ def test_lsblk_and_findmnt_that_see_something_else_are_told(box: Box) -> None:
     box.outputs["lsblk", ""] = json.dumps({"blockdevices": [{**rows[0], "children": rows[1:]}]})
     box.outputs["findmnt", ""] = json.dumps({"filesystems": [{"target": "/srv", "maj:min": "8:16"}]})
     texts = "\n".join(read(box, ask=box.ask).problems)
-    assert "not listed here: odd0" in texts
+    assert "not listed here: odd0\n" in texts
     assert "does not list these disks: sdb" in texts
     assert "another device for /srv: 8:16" in texts
     assert "gone" not in texts

@@ -104,7 +104,7 @@ class Layer:
     disk: str | None = None
     notes: tuple[
         str, ...
-    ] = ()  # codes: "degraded", "writeback-cache", "tpm", "not-in-sync", "guessed", "cycle", "gone", "raid-controller"
+    ] = ()  # codes: "degraded", "writeback-cache", "tpm", "not-in-sync", "snapshots", "header", "guessed", "cycle", "gone", "raid-controller"
 
 
 @dataclass(frozen=True, slots=True)
