@@ -55,8 +55,8 @@ def disk_table(found: Inventory, labels: Mapping[str, tuple[str, str]] | None = 
     if not found.disks:
         yield _("No physical disk can be seen.")
         return
-    head: tuple[str, ...] = (_("disk"), _("bay"), _("model"), _("serial"), _("size"), _("connection"), _("health"), _("encryption"),
-            _("vaults"))  # fmt: skip
+    head: tuple[str, ...] = (_("disk"), _("bay"), _("model"), _("serial"), _("size"), _("connection"), _("health"))
+    head = (*head, _("encryption"), _("vaults"))
     rows = [_row(found, disk) for disk in found.disks]
     if labels is not None:
         head = (*head, _("label"), _("custodian"))
