@@ -15,7 +15,8 @@ from tests.disking import Box, disk
 from vaultd import i18n
 from vaultd.cli.disks_picture import FONT
 from vaultd.cli.main import main
-from vaultd.disks import kept
+from vaultd.cli.render_disks import disk_table
+from vaultd.disks import inventory, kept
 from vaultd.disks.model import Kind, Unseen
 
 
@@ -64,6 +65,15 @@ def test_the_table_has_every_disk_and_its_vaults(
     assert "ATA port 1" in lines[1]
     assert "S0000" in lines[1]
     assert "1.00 GiB" in lines[1]
+
+
+def test_the_table_has_labels_where_there_is_a_register(machine: Box) -> None:
+    found = inventory.read(machine.machine)
+    labels = {"wwn-5000c50000000001": ("S-2026-007", "Chen Wei")}
+    lines = "\n".join(disk_table(found, labels)).splitlines()
+    assert lines[0].split()[-2:] == ["label", "custodian"]
+    assert [line.split()[-2:] for line in lines[1:4]] == [["-", "-"], ["Chen", "Wei"], ["-", "-"]]
+    assert "S-2026-007" in lines[2]
 
 
 def test_the_json_is_what_the_page_says(machine: Box, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

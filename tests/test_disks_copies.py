@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.disking import CORPUS, needs_corpus
@@ -24,13 +24,17 @@ def disk(name: str) -> Layer:
 
 @st.composite
 def stacks(draw: st.DrawFn, depth: int = 3) -> Layer:
-    """Layers of any shape over at most six disks, shared ones, empty ones, memory and impossible needs among them."""
-    if depth == 0 or draw(st.integers(0, 3)) == 0:
+    """Layers of any shape over at most six disks; shared ones among them, and now and then memory, needs that nothing
+    can meet, or a rule that is not known."""
+    if depth == 0 or draw(st.integers(0, 3)) == 3:
         return draw(st.sampled_from([disk(name) for name in NAMES] + [Layer(Kind.MEMORY, "")]))
-    below = tuple(draw(st.lists(stacks(depth=depth - 1), min_size=1, max_size=4)))
-    members = st.lists(st.sampled_from(range(len(below))), max_size=4, unique=True)
-    groups = draw(st.lists(st.tuples(st.integers(1, 3), members.map(tuple)), max_size=3))
-    return Layer(Kind.MD, "", below=below, groups=tuple(groups))
+    below = tuple(draw(st.lists(stacks(depth=depth - 1), min_size=2, max_size=4)))
+    groups = []
+    for _group in range(draw(st.integers(1, 2))):
+        members = draw(st.lists(st.sampled_from(range(len(below))), min_size=1, max_size=4, unique=True))
+        need = len(members) + 1 if draw(st.integers(0, 19)) == 19 else draw(st.integers(1, len(members)))
+        groups.append((need, tuple(members)))
+    return Layer(Kind.MD, "", below=below, groups=() if draw(st.integers(0, 19)) == 19 else tuple(groups))
 
 
 def subsets(names: str) -> Iterator[frozenset[str]]:
@@ -46,6 +50,7 @@ def holds(layer: Layer, disks: frozenset[str]) -> bool:
     return bool(layer.groups) and all(sum(there[one] for one in members) >= need for need, members in layer.groups)
 
 
+@settings(max_examples=200)
 @given(stacks())
 def test_the_smallest_sets_are_those_of_brute_force(top: Layer) -> None:
     able = [one for one in subsets(NAMES) if holds(top, one)]

@@ -52,7 +52,7 @@ def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
     assert ended.code is None
     assert ended.out == b"done\n"
     deadline = time.monotonic() + 20
-    while mark in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout:
+    while mark in subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

@@ -110,6 +110,21 @@ def test_a_table_of_before_is_not_believed(box: Box) -> None:
     assert shown(box)[1] == ["c"]
 
 
+def test_snapshots_hold_older_content_of_the_volume(box: Box) -> None:
+    """On another disk: no copy needs it, but it must not be left behind. With root and without."""
+    mapped(box, 0, "vg-data-real", "sda")
+    mapped(box, 1, "vg-data", "dm-0")
+    mapped(box, 2, "vg-snap-cow", "sdb")
+    mapped(box, 3, "vg-snap", "dm-0", "dm-2")
+    box.mount("253:1", "/srv", "xfs", "/dev/mapper/vg-data")
+    for tables in ("", f"vg-data: {ROOM} snapshot-origin 253:0\nvg-data-real: {ROOM} linear 8:0 2048\n"
+                   f"vg-snap-cow: {ROOM} linear 8:16 2048\nvg-snap: {ROOM} snapshot 253:0 253:2 P 8\n"):  # fmt: skip
+        box.outputs["dm-table", ""] = tables
+        one, found = shown(box)
+        assert found == ["a"]
+        assert len(one.every) == 2
+
+
 # --- LUKS ------------------------------------------------------------------------------------------------------------
 
 
@@ -121,6 +136,17 @@ def test_a_disk_that_only_this_tpm_opens_is_told(box: Box) -> None:
     one, found = shown(box)
     crypt = next(layer for layer in copies.layers(one.top) if layer.kind is Kind.CRYPT)
     assert (found, crypt.detail, crypt.notes) == (["a"], "luks2", ("tpm",))
+
+
+@pytest.mark.parametrize(("kind", "sure"), [("crypto_LUKS", True), ("", False)])
+def test_a_header_that_lies_elsewhere_is_told(box: Box, kind: str, sure: bool) -> None:
+    """Without it nobody opens the disk, wherever it is carried."""
+    values = {"ID_FS_TYPE": kind, "ID_SERIAL_SHORT": "S0000", "ID_WWN": "0x5000c50000000000"}
+    box.udev("8:0", {key: value for key, value in values.items() if value}, links=("disk/by-path/x",))
+    mapped(box, 0, "secret", "sda", uuid="CRYPT-LUKS2-00-secret")
+    box.mount("253:0", "/srv", "ext4", "/dev/mapper/secret")
+    one, found = shown(box)
+    assert (found, one.sure) == (["a"], sure)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.disking import Box, disk
-from vaultd.disks import copies, form, inventory, kept
+from vaultd.disks import copies, form, inventory, kept, mapping, places
+from vaultd.disks.graph import Graph
+from vaultd.disks.machine import Machine
 from vaultd.disks.model import Bay, Disk, Inventory, Kind, Unseen
 from vaultd.errors import StateError
+from vaultd.watch.mounts import parse
 
 
 @pytest.fixture
@@ -307,6 +311,35 @@ def test_a_member_out_of_sync_holds_bytes_but_no_copy(box: Box) -> None:
     assert len(shown.every) == 2
 
 
+def test_what_the_kernel_counts_to_an_array_holds_bytes_whatever_it_is(box: Box) -> None:
+    """A slave of which the array's own folder says nothing."""
+    for minor, name in enumerate(("sda", "sdb")):
+        disk(box, name, minor)
+    box.block("/devices/virtual/block/md0", "9:0", 1 << 30, {}, md__level="raid1", md__raid_disks="2",
+              **{"md__dev-sda__state": "in_sync", "md__dev-sda__slot": "0"})  # fmt: skip
+    box.slaves("/devices/virtual/block/md0", "sda", "sdb")
+    box.mount("9:0", "/srv", "ext4", "/dev/md0")
+    (shown,) = read(box, "/srv").maps
+    assert len(shown.every) == 2
+    assert shown.copies == (frozenset({"wwn-5000c50000000000"}),)
+
+
+def test_a_folder_on_a_server_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be gone, and whoever opens waits for it."""
+    opened = list[bytes]()
+
+    def look(paths: Sequence[bytes], seconds: float = 1) -> list[places.Place]:
+        opened.extend(paths)
+        return [places.Place(None, path) for path in paths]
+
+    monkeypatch.setattr(places, "look", look)
+    rows = b"1 0 8:0 / / rw - ext4 /dev/sda rw\n2 1 0:9 / /srv rw - nfs4 server:/ rw\n"
+    graph = Graph(Machine(), {}, {}, parse(rows), [])
+    found, _problems = mapping.maps(graph, [inventory.Folder(b"/srv/x"), inventory.Folder(b"/home")])
+    assert opened == [b"/home"]
+    assert Kind.REMOTE in {layer.kind for layer in copies.layers(found[0].top)}
+
+
 @pytest.mark.parametrize(
     ("mode", "state", "need"),
     [
@@ -358,12 +391,13 @@ def test_lsblk_and_findmnt_that_see_something_else_are_told(box: Box) -> None:
     for minor, name in enumerate(("sda", "sdb")):
         disk(box, name, minor)
     box.block("/devices/pci0000:00/weird/block/odd0", "300:0", 1 << 30, removable="1", hidden="1")
+    box.block("/devices/virtual/block/zram0", "252:0", 1 << 20)
     box.mount("8:0", "/srv", "ext4", "/dev/sda")
     rows = [{"kname": name, "type": "disk", "size": 5} for name in ("sda", "odd0", "zram0", "gone")]
     box.outputs["lsblk", ""] = json.dumps({"blockdevices": [{**rows[0], "children": rows[1:]}]})
     box.outputs["findmnt", ""] = json.dumps({"filesystems": [{"target": "/srv", "maj:min": "8:16"}]})
     texts = "\n".join(read(box, ask=box.ask).problems)
-    assert "not listed here: odd0" in texts
+    assert "not listed here: odd0\n" in texts
     assert "does not list these disks: sdb" in texts
     assert "another device for /srv: 8:16" in texts
     assert "gone" not in texts

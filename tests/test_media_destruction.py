@@ -95,6 +95,18 @@ def test_levels_go_in_order_by_their_roles_and_nobody_twice(office: Office) -> N
         approve(office, 4, "赵院长")
 
 
+def test_two_who_approve_a_level_at_once_are_one_approval(office: Office) -> None:
+    ask(office, *deposited(office, 1))
+
+    def slow(role: str, statement: bytes) -> SignatureRow:
+        approve(office, 1, "孙主任")
+        return people.by_key(office.config, role, "孙主任", statement, sshsig.sign(office.keys["孙主任"], statement))
+
+    with pytest.raises(MediaError, match="somebody else has approved"):
+        destruction.approve(office.register, "D-1", 1, "孙主任", slow)
+    assert len([one for one in office.entries("media-signature") if one["role"] == "approval-1"]) == 1
+
+
 def test_who_asks_does_not_approve(tmp_path: Path) -> None:
     with office_in(tmp_path) as office:
         labels = deposited(office, 1)

@@ -14,6 +14,7 @@ from tests.registering import Office, holds, make_key, office_in, owed, statemen
 from vaultd.media import moves, people, sshsig
 from vaultd.media.faults import MediaError, SignatureError
 from vaultd.media.people import Means
+from vaultd.store.mediarows import SignatureRow
 
 
 @pytest.fixture
@@ -139,22 +140,29 @@ def replace_key(office: Office, name: str, key: str) -> str:
     return str(found.model_copy(update={"ssh_key": key}).ssh_key)
 
 
-def test_the_same_medium_is_not_moved_twice_while_people_sign(office: Office) -> None:
+@pytest.mark.parametrize(
+    ("action", "taker", "why"),
+    [("remove", "张伟", "it is removed"), ("hand-over", "李娜", "张伟 does not have it")],
+)
+def test_the_same_medium_is_not_moved_twice_while_people_sign(
+    office: Office, action: str, taker: str, why: str
+) -> None:
     """Signing takes minutes. What somebody else did to the medium meanwhile is seen."""
     label = office.add(location="机房").label
     wish = moves.Handing("remove", [label], "张伟", "张伟", approver="王芳", means=office.means())
+    other = replace(wish, action=action, received_by=taker)
     slow = replace(wish, means=office.means("张伟", sheet="42"))
     original = sshsig.sign
 
     def meanwhile(key: Path, message: bytes) -> str:
-        moves.hand(office.register, wish)
+        moves.hand(office.register, other)
         return original(key, message)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(people, "collect", lambda *args: _collect(*args, meanwhile))
-        with pytest.raises(MediaError, match="it is removed"):
+        with pytest.raises(MediaError, match=why):
             moves.hand(office.register, slow)
-    assert len(office.entries("media-custody")) == 1
+    assert [one["action"] for one in office.entries("media-custody")] == [action]
 
 
 _real = people.collect
@@ -164,3 +172,19 @@ def _collect(config, signers, means, statement, sign):  # type: ignore[no-untype
     if not means.keys:
         return _real(config, signers, means, statement)
     return _real(config, signers, means, statement, sign)
+
+
+def test_one_signature_that_two_processes_bring_is_taken_once(office: Office) -> None:
+    label = office.add(location="机房").label
+    done = office.hand("remove", label, received_by="李娜", means=office.means("李娜", "王芳"))
+
+    def paper(role: str, _text: bytes) -> SignatureRow:
+        return people.on_paper(role, "张伟", "41")
+
+    def slow(role: str, text: bytes) -> SignatureRow:
+        moves.late_signature(office.register, done.event, "张伟", paper)
+        return paper(role, text)
+
+    with pytest.raises(MediaError, match="has signed already"):
+        moves.late_signature(office.register, done.event, "张伟", slow)
+    assert len([one for one in office.entries("media-signature") if one["person"] == "张伟"]) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vaultd.cli.format import ago, size, table
 from vaultd.disks.machine import clean
@@ -24,6 +24,7 @@ NOTES = {
     "token": N_("bound to a token"), "header": N_("its header lies elsewhere"),
     "not-in-sync": N_("a member is not in sync"),
     "guessed": N_("not known for sure"), "cycle": N_("leads back to itself"), "gone": N_("gone"),
+    "snapshots": N_("snapshots hold older content"),
     "raid-controller": N_("a volume of a raid controller"),
 }  # fmt: skip
 
@@ -48,14 +49,19 @@ QUIET = frozenset(("no-wwn",))
 """Problems that are told in JSON only: it is so for many a disk, and the serial number does as well."""
 
 
-def disk_table(found: Inventory) -> Iterator[str]:
-    """All disks, then what is to be said of some."""
+def disk_table(found: Inventory, labels: Mapping[str, tuple[str, str]] | None = None) -> Iterator[str]:
+    """All disks, then what is to be said of some. ``labels``: label number and custodian by a disk's key, from the
+    register; None where there is none."""
     if not found.disks:
         yield _("No physical disk can be seen.")
         return
-    head = (_("disk"), _("bay"), _("model"), _("serial"), _("size"), _("connection"), _("health"), _("encryption"),
-            _("vaults"))  # fmt: skip
-    yield table(head, [_row(found, disk) for disk in found.disks], right=(4,))
+    head: tuple[str, ...] = (_("disk"), _("bay"), _("model"), _("serial"), _("size"), _("connection"), _("health"))
+    head = (*head, _("encryption"), _("vaults"))
+    rows = [_row(found, disk) for disk in found.disks]
+    if labels is not None:
+        head = (*head, _("label"), _("custodian"))
+        rows = [(*row, *labels.get(disk.key, ("-", "-"))) for row, disk in zip(rows, found.disks, strict=True)]
+    yield table(head, rows, right=(4,))
     said = defaultdict[str, list[str]](list)
     for disk in found.disks:
         if disk.unseen is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from vaultd.disks import rules
@@ -54,9 +55,34 @@ def layer(graph: Devices, block: Block) -> Layer:
     if kind is Kind.MULTIPATH:
         return _multipath(graph, block, name)
     if not table:
-        return _without_table(graph, block, name, kind)
+        return _with_snapshots(graph, block, _without_table(graph, block, name, kind))
     made = [_segment(graph, kind, name, segment, _health(graph, name, number)) for number, segment in enumerate(table)]
-    return made[0] if len(made) == 1 else _joined(kind, name, made)
+    return _with_snapshots(graph, block, made[0] if len(made) == 1 else _joined(kind, name, made))
+
+
+def _with_snapshots(graph: Devices, block: Block, layer: Layer) -> Layer:
+    """A volume of which snapshots were taken: what was in it before lies where they are. No copy needs them, but they
+    must not be left behind."""
+    if layer.kind is not Kind.LOGICAL_VOLUME or len(block.slaves) != 1:
+        return layer
+    origin = block.slaves[0]
+    others = [
+        slave
+        for snapshot in graph.blocks.values()
+        if origin in snapshot.slaves and snapshot.name != block.name and len(snapshot.slaves) > 1
+        for slave in snapshot.slaves
+        if slave != origin
+    ]
+    if not others or not _name(graph, origin).endswith("-real"):
+        return layer
+    below = (*layer.below, *(graph.device(one) for one in dict.fromkeys(others)))
+    return replace(layer, below=below, notes=(*layer.notes, "snapshots"))
+
+
+def _name(graph: Devices, device: str) -> str:
+    """The device-mapper name of a device; LVM calls what volume and snapshots share NAME-real."""
+    block = graph.blocks.get(device)
+    return "" if block is None else graph.machine.text(f"{block.folder}/dm/name") or block.udev.get("DM_NAME")
 
 
 def _valid(graph: Devices, block: Block, table: tuple[Segment, ...]) -> tuple[Segment, ...]:
@@ -210,6 +236,9 @@ def _crypt(graph: Devices, block: Block, name: str, uuid: str, table: tuple[Segm
         graph.device(slave) for slave in block.slaves
     )
     notes = tuple(note for slave in block.slaves for note in graph.crypt_notes(slave))
+    found = [graph.blocks[slave].udev for slave in block.slaves if slave in graph.blocks]
+    if scheme.startswith("luks") and any(one.links and one.get("ID_FS_TYPE") != "crypto_LUKS" for one in found):
+        notes = (*notes, "header")  # udev has looked at it and saw none
     return Layer(Kind.CRYPT, name, {"bitlk": "bitlocker"}.get(scheme, scheme), below, rules.all_of(len(below)),
                  notes=notes)  # fmt: skip
 

@@ -14,7 +14,7 @@ from vaultd.i18n import _
 from vaultd.names import display
 from vaultd.watch.mounts import Mount, mount_of, parse
 
-UNSURE = frozenset(("guessed", "cycle", "gone", "raid-controller"))
+UNSURE = frozenset(("guessed", "cycle", "gone", "raid-controller", "header"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,9 @@ class Layer:
     below: tuple[Layer, ...] = ()
     groups: tuple[tuple[int, tuple[int, ...]], ...] = ()
     disk: str | None = None
-    notes: tuple[
-        str, ...
-    ] = ()  # codes: "degraded", "writeback-cache", "tpm", "not-in-sync", "guessed", "cycle", "gone", "raid-controller"
+    notes: tuple[str, ...] = ()
+    """Codes: "degraded", "not-in-sync", "writeback-cache", "snapshots", "tpm", "token", "header", "guessed", "cycle",
+    "gone", "raid-controller"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def certificate(register: Register, number: str) -> Certified:
         moment.text, moment.source, register.config.host.name, register.who, [], certificate=digest, keep_until=keep,
     )  # fmt: skip
     with register.store.database.write():
+        if destruction.find(register, number).row != case.row:
+            raise MediaError(what, _("somebody else has made it meanwhile"), _("write it out: the same command again"))
         owe(register.store, register.config.host.state, body)
         register.store.put_destruction(
             case.row._replace(state=destruction.CERTIFIED, certificate=digest.hex(), keep_until=keep)

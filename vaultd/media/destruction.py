@@ -188,7 +188,8 @@ def approve(
     event = register.store.media_event_numbered(case.row.event)
     signed = row(people.approval(level), event.statement.encode())
     with register.store.database.write():
-        register.store.drop_signature(event.number, people.approval(level))
+        if not register.store.drop_signature(event.number, people.approval(level)):  # signing may have taken minutes
+            raise MediaError(what, _("somebody else has approved it meanwhile"))
         register.put_signature(event.uid, event.number, signed)
     return signed
 

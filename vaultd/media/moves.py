@@ -249,5 +249,7 @@ def late_signature(
         raise MediaError(what, _("{name} has signed already").format(name=person))
     signed = row(open_ones[0].role, event.statement.encode())
     with register.store.database.write():
+        if open_ones[0] not in register.store.signatures(event.number):
+            raise MediaError(what, _("{name} has signed already").format(name=person))
         register.put_signature(event.uid, event.number, signed)
     return signed

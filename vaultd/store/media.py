@@ -161,10 +161,12 @@ class MediaStore(StoreBase):
             self._touch(db)
             db.execute("INSERT OR REPLACE INTO media_signature VALUES(?,?,?,?,?,?,?)", signature)
 
-    def drop_signature(self, event: int, role: str) -> None:
-        """A role's signature is to be somebody else's: of an approval the person is known when they approve."""
+    def drop_signature(self, event: int, role: str) -> bool:
+        """A role's signature is to be somebody else's: of an approval the person is known when they approve. False
+        when it is not owed any more."""
         with self.database.write() as db:
-            db.execute("DELETE FROM media_signature WHERE event=? AND role=? AND state='owed'", (event, role))
+            query = "DELETE FROM media_signature WHERE event=? AND role=? AND state='owed'"
+            return db.execute(query, (event, role)).rowcount > 0
 
     def signatures(self, event: int) -> list[SignatureRow]:
         """The signatures of an event, those that are owed too."""
