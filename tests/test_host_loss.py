@@ -74,6 +74,17 @@ def serve(site: Site, kit: Kit, *, read_only: bool) -> None:
     let_in(site, kit.told)
 
 
+def register(site: Site) -> str:
+    """A medium in the register, which somebody has handed over; its label."""
+    site.file_tail = '[[person]]\nname = "王芳"\n'
+    site.write()
+    asked = ["--custodian", "张伟", "--classification", "secret", "--serial", "ZC1A2B3C", "--location", "机房"]
+    label = json.loads(vaultd("--json", "media", "add", *asked, config=site.file))["medium"]["label"]
+    vaultd("media", "transfer", label, "--action", "hand-over", "--by", "张伟", "--to", "李娜", "--approved-by", "王芳",
+           "--sheet", "1", config=site.file)  # fmt: skip
+    return str(label)
+
+
 def state_copies(site: Site) -> list[int]:
     return [len(site.snapshots(target, STATE)) for target in site.targets]
 
@@ -100,6 +111,7 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         for vault in VAULTS:
             for target in site.targets:
                 site.wait_protected(vault, target)
+        label = register(site)
         assert site.stop() == 0
         before = state_copies(site)
         site.start()  # a start copies the state at once
@@ -137,6 +149,10 @@ def test_a_host_that_is_destroyed_comes_back_from_three_sheets_and_two_targets(t
         assert again["host"].pop("state") == str(b / "state")
         del configuration["host"]["state"]
         assert again == configuration
+        # The media register: what there was, who had it, and what has happened to it.
+        shown = json.loads(vaultd("--json", "media", "show", label, config=b / "vaultd.toml"))
+        assert (shown["medium"]["serial"], shown["medium"]["holder"]) == ("ZC1A2B3C", "李娜")
+        assert [one["action"] for one in shown["events"]] == ["hand-over"]
         # The ledger: whole, and nobody's to sign.
         assert told["ledger"]["holds"] and not told["ledger"]["continued"]
         assert told["ledger"]["size"] + told["ledger"]["unsigned"] >= entries - 2  # the very last: alive, opened

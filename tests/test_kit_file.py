@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.kit_golden.make import CONTENT, KEY
-from vaultd.kit import codes, content, paper, seal, shares, sheet, spelling, words
+from vaultd.kit import codes, content, seal, shares, sheet, spelling, words
 from vaultd.kit.content import Content
 from vaultd.kit.faults import KitError, ShareError
+from vaultd.paper import page
+from vaultd.paper.faults import PaperError
 
 GOLDEN = Path(__file__).parent / "kit_golden" / "1f2e3d4c.kit"
 
@@ -141,9 +143,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_code_on_every_page_is_read_back_from_print(drawn: Path) -> None:
     texts = []
-    for page in sorted(drawn.glob("page-*.png")):
+    for image in sorted(drawn.glob("page-*.png")):
         try:
-            texts += codes.read(page)
+            texts += codes.read(image)
         except KitError:
             continue
     (share,) = codes.shares_in(texts)
@@ -171,8 +173,8 @@ def test_a_sheet_says_in_both_languages_what_it_is_and_what_to_do(drawn: Path) -
 
 
 def test_a_missing_font_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(KitError) as caught:
-        paper.Paper((), tmp_path / "none.ttc")
+    with pytest.raises(PaperError) as caught:
+        page.Paper((), tmp_path / "none.ttc")
     assert "fonts-wqy-microhei" in caught.value.hint
 
 

@@ -20,15 +20,15 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "disks"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
-    {"fetch"},  # a repository's own files, from a target
+    {"fetch", "disks"},  # a repository's own files, from a target; mountinfo as watch reads it
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
     {"protect", "restore"},
-    {"kit"},
-    {"doctor", "bag", "report", "status"},
+    {"kit", "media"},
+    {"doctor", "bag", "report", "status", "pull"},
     {"drill", "verify"},
     {"retain"},  # what stays is verified
     {"repair"},

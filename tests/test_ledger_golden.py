@@ -110,7 +110,34 @@ LATER: list[Body] = [
         ["cd34"],
     ),
     events.PacksRead("bunker", "done", 12, 2**28, 1, "daemon", ["ab12"]),
-]
+    events.BayConfirmed("wwn-0x5000c500a1b2c3d4", "ZA1", "3", "slot 4", "X-0007", "uid 0 (says ana)"),
+    events.DiskReleased(
+        "wwn-0x5000c500a1b2c3d4", "ZA1", "3", "open", 4, ["records"], 2, 2**33, "uid 0", "crypt", "fire", "X-0007"
+    ),
+    events.PullListChanged("PL-20261128-1a2b3c", ["wwn-1", "wwn-2"], ["wwn-2"], ["wwn-3"], ["wwn-1"]),
+    events.MediumRegistered(
+        "SY-2026-00001", "changed", hashlib.sha256(b"record").digest(), "in-service", "secret", "张伟", "uid 0",
+        ["slot"], "台账.csv",
+    ),
+    events.MediaMoved(
+        "3f9a0c1d2e", "send", ["SY-2026-00001"], ["ab12"], "张伟", "陈司机", "2026-11-28T05:10:31.000Z", "host-clock",
+        "archive", "uid 0", ["released-by: 张伟", "received-by: 陈司机", "approver: 王芳"], "李娜", "机房", "档案馆",
+        "防汛", "王芳", "88412", "intact", "2026-12-15", "水已到机柜", "机房漏水",
+    ),
+    events.MediaSigned("3f9a0c1d2e", "released-by", "张伟", "uid 0", "U1NIU0lH", "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRk"),
+    events.MediaSigned("3f9a0c1d2e", "received-by", "陈司机", "uid 0", sheet="2026-41"),
+    events.MediaAudited("库房2", 3, 2, ["SY-2026-00003"], ["SY-2026-00004"], ["EY-1"], "uid 0"),
+    events.MediaDestruction(
+        "4f9a0c1d2e", "D-2026-001", "executed", ["SY-2026-00001"], ["ab12"], "2026-11-28T05:10:31.000Z", "stated",
+        "archive", "uid 0", ["executor: 李娜"], "李娜", "期满", "销毁中心", "destroy", "粉碎", "HSM-20", "2.1",
+        "逐件检查", "周护士", "回收厂", "已异地备份",
+    ),
+    events.MediaDestruction(
+        "5f9a0c1d2e", "D-2026-001", "certified", ["SY-2026-00001"], ["ab12"], "2026-11-28T05:10:31.000Z", "host-clock",
+        "archive", "uid 0", [], certificate=hashlib.sha256(b"paper").digest(), keep_until="2036-12-31",
+    ),
+    events.MediaStocked("封条", "seal", 187, 50, "值班室", "uid 0", "2026-11-28", "张伟"),
+]  # fmt: skip
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 
 

@@ -162,7 +162,29 @@ KINDS: dict[str, Kind] = {
         _W, N_("the watch of vault {vault} does not see changes any more: the vault is scanned instead"),
         N_("restart the daemon; if it comes again, set poll = true for the vault"),
     ),
+    # The media register
+    "media-overdue": Kind(
+        _W, N_("{count} media were to be back and are not: {labels}"),
+        N_("see who has them: vaultd media list --overdue"),
+    ),
+    "media-unsigned": Kind(
+        _I, N_("{count} signatures for media are owed, the oldest for {seconds}"),
+        N_("see which: vaultd media items; then vaultd media sign EVENT"),
+    ),
+    "media-missing": Kind(
+        _W, N_("an audit did not find {count} media, or found them elsewhere: {labels}"),
+        N_("look for them; when one is found: vaultd media scan LABEL --place PLACE"),
+    ),
+    "media-stock": Kind(
+        _I, N_("{count} kinds of emergency supplies are short or were not checked in time: {names}"),
+        N_("see vaultd media stock list"),
+    ),
     # The host
+    "disk-gone": Kind(
+        _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),
+        N_("find out who has it, and whether the data is still whole: vaultd disks list. If it is meant: "
+           "vaultd alert ack NUMBER"),
+    ),
     "clock-backwards": Kind(
         _W, N_("the clock was set back by {seconds}: the order of snapshots is kept, their times are not true"),
         N_("check the time service of this host"),

@@ -125,6 +125,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "targets": _targets(store, shown, standing, live),
         "ledger": _ledger(store, standing),
         "kit": _kit(store, dict.fromkeys(name for plan in vaults for name in plan.targets)),
+        "media": _media(store, now),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -150,6 +151,17 @@ def _kit(store: Store, targets: Iterable[str]) -> dict[str, Any]:
         "state": found.state, "id": kit.id if kit else None, "created": kit.created if kit else None,
         "expires": kit.expires if kit else None, "shares": kit.shares if kit else None,
         "threshold": kit.threshold if kit else None, "lacking": list(found.lacking),
+    }  # fmt: skip
+
+
+def _media(store: Store, now: int) -> dict[str, Any] | None:
+    """What is open in the media register; None where there is none (docs/json.md)."""
+    found = store.media_counts(now) if store.has_media() else None
+    if found is None or not found.media:
+        return None
+    return {
+        "media": found.media, "out": found.out, "overdue": found.overdue, "unsigned": found.owed,
+        "trouble": found.trouble,
     }  # fmt: skip
 
 

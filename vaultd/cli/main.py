@@ -38,7 +38,9 @@ COMMANDS = {
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "report": ("vaultd.cli.report:report_group", N_("Make reports from the ledger: HTML and PDF.")),
     "kit": ("vaultd.cli.kit:kit_group", N_("The recovery kit for the day the building is gone.")),
+    "media": ("vaultd.cli.media:media_group", N_("The register of classified media: who has which one.")),
     "drill": ("vaultd.cli.drill:drill_group", N_("Practise a restore, and measure it.")),
+    "disks": ("vaultd.cli.disks:disks_group", N_("The physical disks, and which of them carry which vault.")),
     "doctor": ("vaultd.cli.doctor:doctor_command", N_("Find everything that would stop vaultd from doing its job.")),
     "demo": ("vaultd.cli.demo:demo_command", N_("Show the main job on an embedded default.")),
 }

@@ -42,11 +42,26 @@ def render(found: dict[str, Any]) -> str:
         parts.append(_ledger(found["ledger"], now))
     if found.get("kit"):
         parts.append(_kit(found["kit"], now))
+    if found.get("media"):
+        parts.append(_media(found["media"]))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
         parts.append("\n".join([_("Alerts"), *(alert(one, now) for one in found["alerts"])]))
     return "\n\n".join(parts)
+
+
+def _media(found: dict[str, Any]) -> str:
+    """The register in a line: how many media, and what is open."""
+    count = found["media"]
+    texts = [ngettext("Media: {count} registered", "Media: {count} registered", count).format(count=number(count))]
+    for name, text in (
+        ("out", _("{count} checked out")), ("overdue", _("{count} overdue")),
+        ("unsigned", _("{count} signatures owed")), ("trouble", _("{count} missing or in the wrong place")),
+    ):  # fmt: skip
+        if found[name]:
+            texts.append(text.format(count=number(found[name])))
+    return ", ".join(texts)
 
 
 LEDGER_STATES = {

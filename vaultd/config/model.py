@@ -10,13 +10,14 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
+from vaultd.config.media import MediaConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
@@ -139,12 +140,21 @@ class ControlConfig(Table):
         return socket_path
 
 
+_SSH_KEY = re.compile(r"[a-z][a-z0-9@.-]{3,64} [A-Za-z0-9+/]{40,}={0,2}( .*)?", re.ASCII)
+
+
+def _ssh_key(value: Any) -> str:
+    if not isinstance(value, str) or (value and not _SSH_KEY.fullmatch(value)):
+        refuse(_('a public SSH key on one line, such as "ssh-ed25519 AAAA..."'))
+    return value
+
+
 class PersonConfig(Table):
     """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with."""
 
     name: NonEmpty
     role: Text = ""
-    ssh_key: Text = ""
+    ssh_key: Annotated[str, BeforeValidator(_ssh_key)] = ""
     telephone: Text = ""
 
 
@@ -160,6 +170,7 @@ class Config(Table):
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, validate_default=True)
     maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
     verify: VerifyConfig = Field(default_factory=VerifyConfig)
+    media: MediaConfig = Field(default_factory=MediaConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
@@ -176,6 +187,10 @@ class Config(Table):
     def target_named(self, name: str) -> TargetConfig:
         """The target of that name. Raises ConfigError that tells the known names."""
         return _named(self.target, name, _("no target has this name: {name}"), _("the targets are: {names}"))
+
+    def person_named(self, name: str) -> PersonConfig | None:
+        """The person of that name, None for somebody who is not in the configuration."""
+        return next((one for one in self.person if one.name == name), None)
 
     def vault_named(self, name: str) -> VaultConfig:
         """The vault of that name. Raises ConfigError that tells the known names."""

@@ -22,7 +22,7 @@ from vaultd.i18n import N_, _
 LARGEST = 1 << 20
 """Bytes: a larger file is no configuration."""
 
-LATER_TABLES = frozenset({"media", "response", "notify"})
+LATER_TABLES = frozenset({"response", "notify"})
 """Tables of the design that this version does not know yet."""
 
 

@@ -62,6 +62,7 @@ class StatusAnswer(BaseModel):
     targets: list[dict[str, Any]]
     ledger: dict[str, Any]
     kit: dict[str, Any]
+    media: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

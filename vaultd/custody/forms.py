@@ -7,16 +7,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from vaultd import files, manifest
+from vaultd import manifest
+from vaultd.custody import documents
 from vaultd.ledger import canonical, entry
 from vaultd.ledger.events import Body, DocumentKept, FileVersion, SnapshotMade
 from vaultd.model import SnapshotKind
 from vaultd.store import Acknowledgement, Bound, NewVersion, Store
 
 log = logging.getLogger(__name__)
-
-DOCUMENTS = "documents"
-"""The folder, in the state folder, of what is too large for an entry."""
 
 LARGEST_EVENT = 60_000
 """Bytes of an event's own fields; the others of its entry fit beside them."""
@@ -69,10 +67,8 @@ def fitting(state: Path, body: Body) -> Body:
     if len(encoded) <= LARGEST_EVENT:
         return body
     digest = hashlib.sha256(encoded).digest()
-    folder = state / DOCUMENTS
     try:
-        files.make_private_directory(folder)
-        files.create_idempotent(folder / f"{digest.hex()}.json", encoded)
+        documents.keep(state, f"{digest.hex()}.json", encoded)
     except OSError as error:
         log.error("the event %s is on record without its details: %s", body.TYPE, error)
     return DocumentKept(body.TYPE, digest, len(encoded))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from vaultd import places
+from vaultd.custody import forms
 from vaultd.ledger import entry
 from vaultd.ledger.events import Body
 from vaultd.store import Store
@@ -26,6 +27,13 @@ def leave(state: Path, body: Body) -> bool:
     finally:
         store.close()
     return True
+
+
+def owe(store: Store, state: Path, body: Body) -> None:
+    """Leave an event for the ledger in the transaction that is open, with what it tells of: there is never the one
+    without the other. Raises StateError."""
+    body = forms.fitting(state, body)
+    store.add_event(body.TYPE, entry.fields_of(body))
 
 
 def caller() -> str:

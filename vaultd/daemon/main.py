@@ -20,6 +20,7 @@ from vaultd.control.server import serve
 from vaultd.custody import Custody
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
+from vaultd.daemon.disks import DiskWatch
 from vaultd.daemon.lock import exclusive
 from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.retention import Retention
@@ -29,6 +30,7 @@ from vaultd.daemon.verifying import Daily
 from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
 from vaultd.kit import register
+from vaultd.media import items
 from vaultd.protect.alarm import check_overdue
 from vaultd.protect.worker import Worker
 
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 
 OVERDUE_SECONDS = 5.0
 TRIM_TICKS = 12
+DATES_TICKS = 3
 LEDGER_SECONDS = 1.0
 
 
@@ -76,6 +79,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
+                asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 *retention,
             ]
             assembly.context.custody.daemon("started")
@@ -134,13 +138,16 @@ async def _sign(custody: Custody) -> None:
 
 
 async def _check_clock_and_age(assembly: Assembly) -> None:
-    """Raise what silence would hide: vaults that are overdue, a clock that was set back, a kit that has expired."""
+    """Raise what silence would hide: vaults and media that are overdue, a clock that was set back, a kit that has
+    expired."""
     clock, room = ClockCheck(assembly.store), RoomCheck(assembly.store, assembly.context.config.host.state)
     for tick in itertools.count():
         with contextlib.suppress(StateError):  # what cannot be written has an alert
             await asyncio.to_thread(room.look)
             await asyncio.to_thread(clock.look)
-            await asyncio.to_thread(register.settle, assembly.store, register.today())
+            if tick % DATES_TICKS == 0:
+                await asyncio.to_thread(register.settle, assembly.store, register.today())
+                await asyncio.to_thread(items.raise_alerts, assembly.store)
         await asyncio.sleep(OVERDUE_SECONDS)
         if tick % TRIM_TICKS == 0:
             await asyncio.to_thread(memory.give_back)

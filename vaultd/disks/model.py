@@ -79,7 +79,10 @@ class Disk:
     health: Health | None = None
     encryption: str = ""  # "luks2", "luks1", "bitlocker", "opal", "": none that can be seen
     unseen: Unseen | None = None
-    problems: tuple[str, ...] = ()  # codes: "double-serial", "no-wwn", "double-slot", "gone"
+    written: int | None = None  # bytes since the machine started
+    problems: tuple[str, ...] = ()
+    """Codes: "no-wwn", "double-wwn", "no-serial", "double-serial", "double-slot", "slot-differs" (two sources of the
+    machine say different bays), "part-encrypted" (some of it is readable), "no-size", "gone"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,9 @@ class Layer:
     below: tuple[Layer, ...] = ()
     groups: tuple[tuple[int, tuple[int, ...]], ...] = ()
     disk: str | None = None
-    notes: tuple[str, ...] = ()  # codes: "degraded", "writeback-cache", "tpm", "not-in-sync", "guessed"
+    notes: tuple[str, ...] = ()
+    """Codes: "degraded", "not-in-sync", "writeback-cache", "snapshots", "tpm", "token", "header", "guessed", "cycle",
+    "gone", "raid-controller"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class DiskMap:
     every: frozenset[str]
     copies: tuple[frozenset[str], ...]
     sure: bool
+    all_copies: bool = True  # False: there are too many to list; ``vaultd.disks.copies.carries`` knows them all
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 ``content``   what a kit holds, as JSON; read with suspicion
 ``seal``      the kit's file: a readable head, and the content under the wrapping key
 ``codes``     QR codes of both, and reading them back from pictures
-``words``     what a sheet says, in English and Chinese; ``sheet`` draws it, ``paper`` finds the fonts
+``words``     what a sheet says, in English and Chinese; ``sheet`` draws it (``vaultd.paper``)
 ``making``    a kit of this host: keys, files at the targets, sheets
 ``opening``   the state of a lost host on a new one, and a configuration that works
 ``passing``   private folders in memory, for as long as they are needed

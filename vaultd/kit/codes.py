@@ -6,10 +6,7 @@ The file takes several codes: ``VAULTD-KIT:<kit>:<part>/<parts>:`` and so many c
 
 from __future__ import annotations
 
-import io
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,13 +15,13 @@ from vaultd.kit import seal, spelling
 from vaultd.kit.faults import KitError
 from vaultd.kit.seal import Sealed
 from vaultd.kit.shares import Share
-from vaultd.names import display
+from vaultd.paper import codes
+from vaultd.paper.faults import PaperError
 
 PART = 600
 """Characters of a code at most: version 21 at level M, of which a module is 0.6 mm wide on the sheet."""
 
 _PART = re.compile(r"VAULTD-KIT:([0-9a-f]{8}):([1-9][0-9]?)/([1-9][0-9]?):(.+)", re.ASCII)
-_SECONDS = 60
 
 
 def parts(sealed: Sealed) -> list[str]:
@@ -36,42 +33,12 @@ def parts(sealed: Sealed) -> list[str]:
     return [f"VAULTD-KIT:{sealed.kit}:{place}/{len(pieces)}:{piece}" for place, piece in enumerate(pieces, 1)]
 
 
-def picture(text: str, scale: int = 6) -> bytes:
-    """A code as PNG, black on white; level M mends 15 %: a fold or a stain."""
-    import segno
-
-    found = io.BytesIO()
-    segno.make_qr(text, error="m", boost_error=False).save(found, kind="png", scale=scale, border=4)
-    return found.getvalue()
-
-
 def read(image: Path) -> list[str]:
     """The texts of all codes in a picture. Raises KitError when there is none, or no program to read it."""
-    what = _("picture {file}").format(file=display(image))
-    program = shutil.which("zbarimg")
-    if program is None:
-        raise KitError(
-            what, _("there is no program zbarimg to read it"),
-            _("apt-get install zbar-tools; or type the share, which any QR reader shows as text"),
-        )  # fmt: skip
     try:
-        # The picture is opened here: what it is called is nobody's option.
-        with image.open("rb"):
-            done = subprocess.run(
-                [program, "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", str(image.absolute())],
-                capture_output=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, check=False,
-            )  # fmt: skip
-    except OSError as error:
-        raise KitError(what, error.strerror or str(error)) from None
-    except subprocess.TimeoutExpired:
-        raise KitError(what, _("it takes too long to read"), _("make it smaller, or type the share")) from None
-    found = done.stdout.decode("utf-8", "replace").splitlines()
-    if not found:
-        raise KitError(
-            what, _("no QR code was found in it"),
-            _("photograph the code alone, straight and sharp, with white around it; or type the share"),
-        )  # fmt: skip
-    return found
+        return codes.read(image)
+    except PaperError as error:
+        raise KitError(error.what, error.why, error.hint) from None
 
 
 def shares_in(texts: Iterable[str]) -> list[Share]:

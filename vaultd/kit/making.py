@@ -20,12 +20,12 @@ from vaultd.errors import ConfigError, LedgerError, VaultdError
 from vaultd.i18n import _
 from vaultd.kit import access, ending, place, register, seal, shares, sheet
 from vaultd.kit.content import Content, KitLedger, KitTarget, KitVault
-from vaultd.kit.paper import Paper
 from vaultd.kit.passing import in_memory
 from vaultd.kit.register import Known
 from vaultd.kit.seal import Sealed
 from vaultd.ledger import epochs, private
 from vaultd.names import display
+from vaultd.paper import page
 from vaultd.restic import commands
 from vaultd.store import Store
 
@@ -65,7 +65,7 @@ def authorized_keys_line(public: str) -> str:
 
 
 def check(config: Config, wish: Wish) -> None:
-    """Refuse what cannot be made before anything is changed. Raises ConfigError, KitError."""
+    """Refuse what cannot be made before anything is changed. Raises ConfigError, PaperError."""
     shares.check_numbers(wish.threshold, wish.total)
     what = _("recovery kit")
     if wish.expires is not None and wish.expires <= register.today():
@@ -76,7 +76,7 @@ def check(config: Config, wish: Wish) -> None:
             _("name a new one: the sheets go there, and are secret until they are printed and removed"),
         )  # fmt: skip
     _check_root(config, wish)
-    Paper(())  # the fonts, before any key is made
+    page.check()  # the font, before any key is made
     for target in config.target:
         sftp.require_pins(target, config.known_hosts(target))
 

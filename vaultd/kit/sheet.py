@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from vaultd.kit import codes, place, spelling, words
 from vaultd.kit.content import Content, KitTarget
-from vaultd.kit.paper import MARGIN, MONO, WIDTH, Paper
 from vaultd.kit.seal import Sealed
 from vaultd.kit.shares import Share
-from vaultd.kit.words import Both
+from vaultd.paper.both import Both
+from vaultd.paper.codes import picture
+from vaultd.paper.page import MARGIN, MONO, WIDTH, Paper
 from vaultd.sftp import HostKey
 
 _SIDE = 62.0
@@ -42,7 +43,7 @@ def _first(paper: Paper, content: Content, share: Share, values: dict[str, objec
     paper.facts(list(zip(words.FACTS, facts, strict=True)))
     paper.text(words.THE_SHARE, 10)
     top = paper.pdf.get_y() + 1
-    paper.picture(codes.picture(spelling.text(share)), MARGIN + WIDTH - _SIDE, top, _SIDE)
+    paper.picture(picture(spelling.text(share)), MARGIN + WIDTH - _SIDE, top, _SIDE)
     paper.pdf.set_font(MONO, size=13)
     for number, row in enumerate(spelling.rows(share), 1):
         paper.pdf.set_xy(MARGIN, top + 3 + (number - 1) * 9.5)
@@ -100,7 +101,7 @@ def _codes(paper: Paper, sealed: Sealed, values: dict[str, object]) -> None:
         top = paper.pdf.get_y() + 2
         for place_, text in enumerate(texts[at : at + 4]):
             x, y = MARGIN + (place_ % 2) * (side + gap), top + (place_ // 2) * (side + 12)
-            paper.picture(codes.picture(text, 4), x, y, side)
+            paper.picture(picture(text, 4), x, y, side)
             paper.pdf.set_font(MONO, size=9)
             paper.pdf.set_xy(x, y + side)
             paper.pdf.cell(side, 5, f"{at + place_ + 1} / {len(texts)}", align="C")

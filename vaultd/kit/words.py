@@ -5,20 +5,7 @@ A fixed text, like that in a ledger's folder: it does not follow the language of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """A text in both languages."""
-
-    en: str
-    zh: str
-
-    def format(self, **values: object) -> Both:
-        """Both with values put in."""
-        return Both(self.en.format(**values), self.zh.format(**values))
-
+from vaultd.paper.both import Both
 
 TITLE = Both("Recovery kit", "恢复工具包")
 SHARE_OF = Both("share {number} of {total}", "第 {number} 份，共 {total} 份")

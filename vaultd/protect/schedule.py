@@ -94,7 +94,10 @@ class Schedule:
         if content and not self._state_copy.overdue(now):
             return None
         newest = self.context.store.newest_snapshot(self.target.id)
-        return Round(now, state=newest) if newest and self._state_copy.due(now, newest) else None
+        if not newest:
+            return None
+        newest += self.context.store.media_revision()  # both only grow, and so does their sum
+        return Round(now, state=newest) if self._state_copy.due(now, newest) else None
 
     def _due(self, series: Series, now: float, shaky: bool) -> Round | None:
         store, vault = self.context.store, series.vault

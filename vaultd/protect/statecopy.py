@@ -38,8 +38,8 @@ class StateCopy:
         self._number = -1
 
     def due(self, now: float, number: int) -> bool:
-        """Whether something was acknowledged since the last copy (``number``: the newest snapshot's), and it is
-        time."""
+        """Whether something was acknowledged, or the media register changed, since the last copy (``number`` grows
+        with both), and it is time."""
         return number > self._number and now >= self._due
 
     def overdue(self, now: float) -> bool:

@@ -2,13 +2,15 @@
 
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
 ``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks),
-``verified`` (what was read back). Below: ``database`` connections, ``schema`` tables; ``catalog``, ``pending``,
-``records``, ``acknowledgement``, ``staging`` and ``alerts`` the statements on each of them.
+``verified`` (what was read back), ``media`` (the register of carriers). Below: ``database`` connections, ``schema``
+and ``mediatables`` tables, ``mediarows`` rows; ``catalog``, ``pending``, ``records``, ``acknowledgement``,
+``staging`` and ``alerts`` the statements on each of them.
 """
 
 from vaultd.store.acknowledgement import Acknowledgement, Bound, Put, Retry, bound_version
 from vaultd.store.alerts import Alert
 from vaultd.store.catalog import Entry
+from vaultd.store.mediarows import Medium
 from vaultd.store.pending import Backlog, PendingRow
 from vaultd.store.records import RunRow, SnapshotRow, VersionRow
 from vaultd.store.staging import NewVersion
@@ -25,6 +27,7 @@ __all__ = [
     "DifferenceRow",
     "Entry",
     "Event",
+    "Medium",
     "NewVersion",
     "PendingRow",
     "Put",

@@ -31,6 +31,8 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
         self._lock = threading.RLock()
         self._depth = 0
+        self._owner: int | None = None
+        """The thread whose transaction is open."""
         if read_only:
             if not path.exists():
                 raise StateError(_("the state folder has no database"), str(path), _("has the daemon run here yet?"))
@@ -90,6 +92,11 @@ class Database:
                 self._readers.append(db)
         return db
 
+    def current(self) -> sqlite3.Connection:
+        """For reading: inside this thread's own transaction the writer, which sees what is not committed yet; else
+        this thread's reader."""
+        return self._writer if self._owner == threading.get_ident() else self.reader()
+
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed at the end, rolled back on any exception. Nested ones join the outer.
@@ -103,11 +110,13 @@ class Database:
             with self._told():
                 self._writer.execute("BEGIN IMMEDIATE")
                 self._depth += 1
+                self._owner = threading.get_ident()
                 try:
                     yield self._writer
                     self._writer.execute("COMMIT")
                 finally:
                     self._depth -= 1
+                    self._owner = None
                     if self._writer.in_transaction:  # a full disk makes SQLite roll back by itself
                         self._writer.execute("ROLLBACK")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vaultd.model import Stat
 from vaultd.store import catalog, pending
@@ -44,6 +44,18 @@ class OwedStore(StoreBase):
     def backlog(self, target: int, vault: int) -> Backlog:
         """How much of a vault a target lacks."""
         return pending.backlog(self._db, target, vault, time.time_ns())
+
+    def nowhere(self, vault: int, targets: Sequence[int]) -> tuple[int, int]:
+        """How much content of a vault none of these targets has, one at least: files, bytes."""
+        query = "SELECT count(*), coalesce(sum(size), 0) FROM pending AS one WHERE target=? AND vault=?"
+        query += " AND unsafe_since IS NOT NULL"
+        for _target in targets[1:]:
+            query += (
+                " AND EXISTS(SELECT 1 FROM pending WHERE target=? AND vault=one.vault AND path=one.path"
+                " AND unsafe_since IS NOT NULL)"
+            )
+        files, size = self._db.execute(query, (targets[0], vault, *targets[1:])).fetchone()
+        return int(files), int(size)
 
     def count_owed(self, target: int, vault: int, upto: int) -> int:
         """How many paths up to a sequence number have safe content and wait for a full snapshot only."""

@@ -7,7 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-VERSION = 4
+from vaultd.store import mediatables
+
+VERSION = 5
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -134,4 +136,5 @@ MIGRATIONS: dict[int, str] = {
         PRIMARY KEY(target, id)
     ) WITHOUT ROWID;
     """,
+    5: mediatables.TABLES,
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class Mount:
     path: bytes
     type: bytes
     source: bytes
+    options: bytes = b""
+    """Those of the file system ("lowerdir=..."), escaped as in the file."""
 
     @property
     def network(self) -> bool:
@@ -42,18 +45,22 @@ class Mount:
 def parse(text: bytes) -> list[Mount]:
     """The mounts of a mountinfo text that can be reached, in its order; of several at one path the uppermost."""
     found: dict[bytes, Mount] = {}
+    inside = Counter[bytes]()  # how many of them are below a folder: of 4,096 mounts few have any
     for line in text.splitlines():
         left, _dash, right = line.partition(b" - ")
         fields, tail = left.split(b" "), right.split(b" ")
         if len(fields) < 6 or len(tail) < 2:
             continue
         mount = Mount(
-            int(fields[0]), int(fields[1]), fields[2].decode(), _unescape(fields[3]), _unescape(fields[4]), tail[0],
-            _unescape(tail[1]),
+            int(fields[0]), int(fields[1]), fields[2].decode(), unescape(fields[3]), unescape(fields[4]), tail[0],
+            unescape(tail[1]), tail[2] if len(tail) > 2 else b"",
         )  # fmt: skip
-        for path in [path for path in found if _is_below(path, mount.path)]:
+        for path in [path for path in found if _is_below(path, mount.path)] if inside[mount.path] else ():
             if found[path].parent != mount.id:  # a later mount over a folder hides what was mounted below it
                 del found[path]
+                inside.subtract(_folders_of(path))
+        if mount.path not in found:
+            inside.update(_folders_of(mount.path))
         found[mount.path] = mount
     return list(found.values())
 
@@ -140,5 +147,12 @@ def _is_below(path: bytes, folder: bytes) -> bool:
     return path != folder and path.startswith(folder.rstrip(b"/") + b"/")
 
 
-def _unescape(field: bytes) -> bytes:
+def _folders_of(path: bytes) -> list[bytes]:
+    """All folders above a path, "/" among them."""
+    parts = path.rstrip(b"/").split(b"/")
+    return [b"/".join(parts[:count]) or b"/" for count in range(1, len(parts))]
+
+
+def unescape(field: bytes) -> bytes:
+    """A field of mountinfo as it was before the kernel wrote spaces and the like in octal."""
     return re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), field)

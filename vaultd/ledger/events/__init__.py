@@ -3,12 +3,21 @@
 Fields are text, whole numbers, lists and objects of them; ``bytes`` are hex, ``path`` is a file name as bytes. None is
 left out. Times in the text are RFC 3339; ``_ns`` are nanoseconds since 1970 as text, since JSON's numbers end at 2**53.
 
-``base`` the class of all; ``protection``, ``targets`` and ``proving`` the types.
+``base`` the class of all; ``protection``, ``targets``, ``proving``, ``media`` and ``disks`` the types.
 """
 
 from __future__ import annotations
 
 from vaultd.ledger.events.base import Body, Given
+from vaultd.ledger.events.disks import BayConfirmed, DiskReleased, PullListChanged
+from vaultd.ledger.events.media import (
+    MediaAudited,
+    MediaDestruction,
+    MediaMoved,
+    MediaSigned,
+    MediaStocked,
+    MediumRegistered,
+)
 from vaultd.ledger.events.protection import (
     AlertChanged,
     Begin,
@@ -37,11 +46,13 @@ from vaultd.ledger.events.targets import (
 __all__ = [
     "TYPES",
     "AlertChanged",
+    "BayConfirmed",
     "Begin",
     "Body",
     "CheckpointKept",
     "ConfigurationLoaded",
     "DaemonState",
+    "DiskReleased",
     "DocumentKept",
     "Drilled",
     "Exported",
@@ -53,8 +64,15 @@ __all__ = [
     "KitCreated",
     "KitOpened",
     "KitRevoked",
+    "MediaAudited",
+    "MediaDestruction",
+    "MediaMoved",
+    "MediaSigned",
+    "MediaStocked",
+    "MediumRegistered",
     "PacksRead",
     "Pruned",
+    "PullListChanged",
     "RecordsDestroyed",
     "Repaired",
     "RepositoryMoved",
@@ -73,6 +91,8 @@ TYPES: dict[str, type[Body]] = {
         TargetTrusted, HostKeyRefused, DaemonState, AlertChanged, KeyRotated, CheckpointKept, DocumentKept,
         KitCreated, KitRevoked, KitOpened, RepositoryMoved, Drilled, Forgotten, Pruned, RecordsDestroyed, Repaired,
         Verified, PacksRead,
+        MediumRegistered, MediaMoved, MediaSigned, MediaAudited, MediaDestruction, MediaStocked,
+        BayConfirmed, DiskReleased, PullListChanged,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""

@@ -1,15 +1,20 @@
-"""A page with both languages: the fonts, and the few shapes that a sheet is drawn with. fpdf2 makes the PDF."""
+"""Pages with both languages: the fonts, and the few shapes that a sheet is drawn with. fpdf2 makes the PDF.
+
+fpdf2 leaves out a character that the font lacks, with a word in a log: who draws what people have written asks
+``lacking`` first, and says so.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaultd.i18n import _
-from vaultd.kit.faults import KitError
-from vaultd.kit.words import Both
+from vaultd.paper.both import Both
+from vaultd.paper.faults import PaperError
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -23,16 +28,49 @@ MARGIN, WIDTH = 18.0, 174.0
 """Millimetres, of an A4 page."""
 
 
+@lru_cache(maxsize=4)
+def _characters(font: Path) -> frozenset[int]:
+    """What a font can show."""
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+
+    check(font)
+    with TTFont(font, fontNumber=0, lazy=True) as opened:
+        return frozenset(opened.getBestCmap())
+
+
+def lacking(texts: Iterable[str], font: Path = FONT) -> str:
+    """The characters of some texts that the font does not have, each once, in order; what is not to be seen (blanks,
+    line ends) does not count. Raises PaperError when the font is missing."""
+    known = _characters(font)
+    wanted = {one for text in texts for one in text if not one.isspace()}
+    return "".join(sorted(one for one in wanted if ord(one) not in known))
+
+
+def check(font: Path = FONT) -> None:
+    """Raise PaperError when the font is missing: before any work for a page."""
+    if not font.exists():
+        raise PaperError(
+            _("the sheets cannot be drawn"), _("there is no font {file}").format(file=font),
+            _("apt-get install fonts-wqy-microhei"),
+        )  # fmt: skip
+
+
+def with_fonts(pdf: FPDF, font: Path = FONT, *, mono: bool = True) -> FPDF:
+    """A document that knows both fonts, ``TEXT`` and (it takes half a second) ``MONO``. Raises PaperError when they are
+    missing."""
+    check(font)
+    pdf.add_font(TEXT, fname=font, collection_font_number=0)
+    if mono:
+        pdf.add_font(MONO, fname=font, collection_font_number=1)
+    return pdf
+
+
 class Paper:
     """Pages of A4 that are filled from the top."""
 
     def __init__(self, foot: Sequence[str], font: Path = FONT) -> None:
-        """``foot``: what stands under every page, with ``{page}``. Raises KitError when the font is missing."""
-        if not font.exists():
-            raise KitError(
-                _("the sheets cannot be drawn"), _("there is no font {file}").format(file=font),
-                _("apt-get install fonts-wqy-microhei"),
-            )  # fmt: skip
+        """``foot``: what stands under every page, with ``{page}``. Raises PaperError when the font is missing."""
+        check(font)
         from fpdf import FPDF
         from fpdf.enums import WrapMode
 
@@ -46,9 +84,7 @@ class Paper:
                 self.cell(0, 4, "   ".join(foot).format(page=self.page_no()), align="C")
                 self.set_text_color(0)
 
-        self.pdf: FPDF = Page(format="A4")
-        self.pdf.add_font(TEXT, fname=font, collection_font_number=0)
-        self.pdf.add_font(MONO, fname=font, collection_font_number=1)
+        self.pdf: FPDF = with_fonts(Page(format="A4"), font)
         self.pdf.set_margins(MARGIN, 16, MARGIN)
         self.pdf.set_auto_page_break(True, 18)
 

@@ -1,0 +1,345 @@
+"""The page that somebody carries into the machine room: disks in their order with a box to tick, the picture of the
+chassis, what is complete after which, the commands. English and Chinese side by side; black and white will do.
+
+The QR code holds the list's number and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from vaultd import units
+from vaultd.media.words import CLASSIFICATIONS
+from vaultd.paper import codes
+from vaultd.paper.both import Both
+from vaultd.paper.page import MONO, TEXT, Paper, lacking
+from vaultd.pull import words
+from vaultd.pull.chassis import Chassis, colours, marked
+from vaultd.pull.model import Do, Pull, PullList, Step, VaultLine, new_steps
+from vaultd.pull.order import by_bay
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+LEFT, WIDTH, BOTTOM = 12.0, 186.0, 278.0
+"""Millimetres of an A4 page."""
+
+_CODE = 24.0
+_PICTURE = 46.0
+"""Of a chassis, in height at most."""
+
+_COLUMNS = (7.0, 7.0, 25.0, 24.0, 50.0, 48.0, 25.0)
+_HEADS = (
+    Both("", ""), Both("no", "序"), Both("bay", "槽位"), Both("label", "标签号"), Both("disk", "硬盘"),
+    Both("holds, responsible", "内容、责任人"), Both("pulled by, time", "拔盘人、时间"),
+)  # fmt: skip
+
+TITLE = Both("Pull list", "拔盘清单")
+HOST, TIME = Both("host", "主机"), Both("disks as they were on", "硬盘状态时间")
+AGE = Both("{age} before this was printed", "打印前 {age}")
+SECRET = Both("highest classification on these disks: {text}", "硬盘内容最高密级：{text}")
+HOW = Both(
+    "Pull in this order. Read the serial number before you pull. Tick, name and time for each. Dark bays first: they "
+    "carry a whole copy; grey ones must not be left behind.",
+    "按序拔盘；拔盘前核对序列号；逐块打勾并签名、记时。黑色槽位先拔（构成完整副本），灰色槽位不得遗留。",
+)
+AFTER = Both("carried after disk {number}", "第 {number} 块后携带完整副本")
+NO_PROMISE = Both("no carried copy can be promised", "不能保证携带完整副本")
+COMPLETE = Both("COPY COMPLETE after disk {number}: {vaults}", "第 {number} 块后副本完整：{vaults}")
+LEAK = Both("LEAK if left: {vaults}", "遗留即泄密：{vaults}")
+PENDING = Both("NOT YET OFF-SITE: {count} files, {size}", "尚未异地：{count} 个文件，{size}")
+USERS = Both("in use by {names}", "占用进程：{names}")
+FURTHER = Both("further copy or rest", "其余副本或剩余内容")
+NOTES = {
+    "gone": Both("gone: look for it", "已消失，请查找"),
+    "failing": Both("says that it is failing", "自检报告故障"),
+    "unseen": Both("what is behind it cannot be seen", "其后的硬盘不可见"),
+    "behind": Both("behind a RAID controller: take all of them", "在 RAID 控制器之后，须全部带走"),
+    "double-slot": Both("two disks claim this bay: check the serial", "槽位号重复，核对序列号"),
+    "slot-differs": Both("its bay is doubtful: check the serial", "槽位存疑，核对序列号"),
+    "moved": Both("has moved since it was seen", "确认后已被移动"),
+    "double-serial": Both("another disk says the same serial", "序列号重复"),
+    "no-bay": Both("bay not known", "槽位未知"),
+    "unknown": Both("on the map, not among the disks", "未在硬盘列表中"),
+    "no-copy": Both("no set of disks is sure to carry a copy", "无可靠的完整副本组合"),
+    "unsure": Both("not every layer could be seen", "部分层次不可见"),
+    "remote": Both("part of it is on another machine", "部分在其他机器上"),
+    "memory": Both("part of it is in memory", "部分在内存中，断电即失"),
+    "hidden": Both("what lies below it cannot be seen", "底层不可见"),
+    "tpm": Both("key in this machine's TPM: cannot be opened elsewhere", "密钥在本机 TPM 中，异机无法打开"),
+    "unprotected": Both("nothing says what of it is off-site", "异地保护情况不明"),
+    "no-map": Both("nobody knows on which disks it is", "所在硬盘不明"),
+}
+DOES = {Do.POWER_OFF: Both("switch the machine off first", "先关机再拔盘")}
+"""What has no command."""
+
+FOOT = Both("{number}, host {host}, page {page}", "第 {page} 页")
+NONE = Both("No disk holds anything of a vault.", "没有硬盘存有保管库内容。")
+
+
+def draw(made: PullList, now: int, chassis: Sequence[Chassis] = ()) -> tuple[bytes, str]:
+    """The PDF, and the characters that the font does not have (each once). Raises PaperError without a font.
+
+    ``now``: when it is printed, nanoseconds since 1970.
+    """
+    sheet = _Sheet(made)
+    sheet.head(now)
+    for one in chassis:
+        sheet.picture(one)
+    if not chassis:
+        sheet.bays()
+    sheet.rows()
+    return sheet.paper.encoded(), lacking(_texts(made))
+
+
+_MANY = 6
+"""Of more vaults than this only those are listed at the top of which more is to be said than the bars below do."""
+
+
+def _says_nothing(line: VaultLine) -> bool:
+    return line.after is not None and not line.notes and not line.need.pending_files
+
+
+class _Sheet:
+    def __init__(self, made: PullList) -> None:
+        self.made = made
+        foot = FOOT.format(number=made.number, host=made.host.replace("{", "").replace("}", ""), page="{page}")
+        self.paper = Paper((foot.en, foot.zh))
+        self.pdf: FPDF = self.paper.pdf
+        self.pdf.set_title(f"vaultd pull list {made.number}")
+        self.pdf.set_margins(LEFT, 12, 210 - LEFT - WIDTH)
+        self.pdf.set_auto_page_break(False)
+        self.paper.page()
+
+    def room(self, height: float) -> None:
+        """A new page where that much does not fit any more."""
+        if self.pdf.get_y() + height > BOTTOM:
+            self.paper.page()
+
+    def say(self, both: Both, size: float = 8.5) -> None:
+        """English, then Chinese, on as many lines as they take."""
+        self.pdf.set_x(LEFT)
+        self.pdf.set_font(TEXT, size=size)
+        self.pdf.multi_cell(
+            WIDTH, size * 0.45, f"{both.en}  {both.zh}", new_x="LMARGIN", new_y="NEXT", align="L",
+            wrapmode=self.paper.char,
+        )  # fmt: skip
+
+    # the head
+
+    def head(self, now: int) -> None:
+        """Title, code, host and age, vaults."""
+        made, pdf = self.made, self.pdf
+        top = pdf.get_y()
+        self.paper.picture(codes.picture(made.number), LEFT + WIDTH - _CODE, top - 3, _CODE)
+        pdf.set_right_margin(210 - LEFT - WIDTH + _CODE + 2)
+        pdf.set_font(TEXT, size=17)
+        pdf.cell(0, 8, f"{TITLE.en} {TITLE.zh}  {made.number}", new_x="LMARGIN", new_y="NEXT")
+        age = AGE.format(age=units.duration(max(0, now - made.time) / units.SECOND))
+        for name, text in ((HOST, made.host), (TIME, f"{units.local(made.time)}  ({age.en} {age.zh})")):
+            pdf.set_font(TEXT, size=9)
+            pdf.cell(0, 4.6, f"{name.en} {name.zh}:  {text}", new_x="LMARGIN", new_y="NEXT")
+        highest = next((one for one in CLASSIFICATIONS if any(v.need.classification == one for v in made.vaults)), None)
+        if highest is not None:
+            both = Both(*(
+                one.format(text=text)
+                for one, text in zip(
+                    (SECRET.en, SECRET.zh), (CLASSIFICATIONS[highest].en, CLASSIFICATIONS[highest].zh), strict=True
+                )
+            ))  # fmt: skip
+            pdf.cell(0, 4.6, f"{both.en}  {both.zh}", new_x="LMARGIN", new_y="NEXT")
+        pdf.set_right_margin(210 - LEFT - WIDTH)
+        pdf.set_y(max(pdf.get_y(), top + _CODE - 4))
+        self.say(HOW, 8)
+        pdf.ln(1.5)
+        for line in made.vaults:
+            if len(made.vaults) > _MANY and _says_nothing(line):
+                continue
+            need = line.need
+            said = AFTER.format(number=line.after) if line.after is not None else NO_PROMISE
+            notes = [f"{NOTES[code].en} {NOTES[code].zh}" for code in line.notes if code in NOTES]
+            if need.pending_files:
+                notes.insert(0, _joined(PENDING.format(count=need.pending_files, size=units.size(need.pending_bytes))))
+            who = f" ({need.custodian})" if need.custodian else ""
+            text = f"{need.priority}  {need.vault}{who}:  {said.en} {said.zh}" + "".join(f";  {one}" for one in notes)
+            self.room(4)
+            pdf.set_font(TEXT, size=8.5)
+            pdf.multi_cell(WIDTH, 3.9, text, new_x="LMARGIN", new_y="NEXT", align="L", wrapmode=self.paper.char)
+        pdf.ln(2)
+
+    # the chassis
+
+    def picture(self, chassis: Chassis) -> None:
+        """A chassis with the bays to pull."""
+        scale = min(WIDTH / chassis.width, _PICTURE / chassis.height)
+        pdf = self.pdf
+        self.room(chassis.height * scale + 7)
+        pdf.set_font(TEXT, size=8)
+        pdf.cell(0, 4, chassis.title, new_x="LMARGIN", new_y="NEXT")
+        left, top = LEFT + (WIDTH - chassis.width * scale) / 2, pdf.get_y()
+        pdf.rect(left, top, chassis.width * scale, chassis.height * scale)
+        for one in marked(chassis, self.made):
+            slot = one.slot
+            fill, ink = colours(one)
+            box = (left + slot.x * scale, top + slot.y * scale, slot.width * scale, slot.height * scale)
+            self.bay(box, slot.name, "" if one.number is None else str(one.number), fill, ink)
+        pdf.set_xy(LEFT, top + chassis.height * scale + 3)
+
+    def bay(self, box: tuple[float, float, float, float], name: str, number: str, fill: str, ink: str) -> None:
+        """One bay: its name small, the number of the disk large."""
+        pdf, (x, y, width, height) = self.pdf, box
+        pdf.set_fill_color(*_rgb(fill))
+        pdf.set_text_color(*_rgb(ink))
+        pdf.rect(x, y, width, height, style="DF")
+        small = max(3.5, min(7.0, min(width, height) * 0.9))
+        pdf.set_font(TEXT, size=small)
+        pdf.text(x + 0.6, y + small * 0.36, name)
+        if number:
+            large = max(6.0, min(16.0, min(width, height) * 1.7))
+            pdf.set_font(TEXT, size=large)
+            pdf.text(x + width / 2 - pdf.get_string_width(number) / 2, y + height / 2 + large * 0.15, number)
+        pdf.set_text_color(0)
+        pdf.set_fill_color(255)
+
+    def bays(self) -> None:
+        """Where there is no layout: the bays in their own order, and which disk of the list each is."""
+        known = [pull for pull in self.made.pulls if pull.disk.bay is not None]
+        found = sorted(known, key=lambda one: by_bay(one.disk))
+        across, height = 6, 9.0
+        width = WIDTH / across
+        for at in range(0, len(found), across):
+            self.room(height + 2)
+            top = self.pdf.get_y()
+            for place, pull in enumerate(found[at : at + across]):
+                fill, ink = ("#000000", "#ffffff") if pull.needed else ("#c0c0c0", "#000000")
+                name = pull.disk.bay.text if pull.disk.bay is not None else ""
+                self.bay((LEFT + place * width, top, width - 1, height), name, str(pull.number), fill, ink)
+            self.pdf.set_xy(LEFT, top + height + 1)
+        self.pdf.ln(2)
+
+    # the disks
+
+    def rows(self) -> None:
+        """Every disk, in its order."""
+        if not self.made.pulls:
+            self.say(NONE, 11)
+            return
+        self.room(20)
+        self._heads()
+        shown = set[tuple[str, ...]]()
+        for pull in self.made.pulls:
+            self._row(pull, new_steps(pull, shown))
+            if pull.completes:
+                self._bar(_joined(COMPLETE.format(number=pull.number, vaults=", ".join(pull.completes))))
+
+    def _heads(self) -> None:
+        pdf, x, y = self.pdf, LEFT, self.pdf.get_y()
+        pdf.set_font(TEXT, size=7.5)
+        for head, width in zip(_HEADS, _COLUMNS, strict=True):
+            for text, line in ((head.en, 0.0), (head.zh, 3.2)):
+                pdf.set_xy(x, y + line)
+                pdf.cell(width, 3.2, text)
+            x += width
+        pdf.set_xy(LEFT, y + 7)
+
+    def _row(self, pull: Pull, steps: Sequence[Step]) -> None:
+        pdf = self.pdf
+        cells = ("", str(pull.number), _bay(pull), pull.label.number if pull.label is not None else "", _disk(pull),
+                 _holds(pull), "")  # fmt: skip
+        below = [words.command(step) or _joined(DOES[step.do]) for step in steps]
+        if pull.procedure is not None and pull.procedure.users:
+            below.insert(0, _joined(USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
+        sizes = (8, 11, 9.5, 9.5, 8, 7.5, 8)
+        heights = [
+            self._height(text, width, size) for text, width, size in zip(cells, _COLUMNS, sizes, strict=True)
+        ]  # fmt: skip
+        high = max(8.0, *heights) + 1.2
+        note = "   ;   ".join(below)
+        tail = self._height(note, WIDTH - 14, 6.5, MONO) + 0.8 if note else 0.0
+        if pdf.get_y() + high + tail + (6 if pull.completes else 0) > BOTTOM:
+            self.paper.page()
+            self._heads()
+        top, x = pdf.get_y(), LEFT
+        pdf.line(LEFT, top, LEFT + WIDTH, top)
+        pdf.rect(LEFT + 1, top + 1.6, 4.6, 4.6)
+        for text, width, size in zip(cells, _COLUMNS, sizes, strict=True):
+            if text:
+                pdf.set_xy(x, top + 0.8)
+                pdf.set_font(TEXT, size=size)
+                pdf.multi_cell(width, _high(size), text, align="L")
+            x += width
+        pdf.line(LEFT + WIDTH - _COLUMNS[-1], top, LEFT + WIDTH - _COLUMNS[-1], top + high)
+        if note:
+            pdf.set_xy(LEFT + 14, top + high)
+            pdf.set_font(MONO, size=6.5)
+            pdf.multi_cell(WIDTH - 14, _high(6.5), note, align="L")
+        pdf.set_xy(LEFT, top + high + tail)
+
+    def _height(self, text: str, width: float, size: float, font: str = TEXT) -> float:
+        if not text:
+            return 0.0
+        self.pdf.set_font(font, size=size)
+        lines = self.pdf.multi_cell(width, _high(size), text, align="L", dry_run=True, output="LINES")
+        return len(lines) * _high(size) if isinstance(lines, list) else _high(size)
+
+    def _bar(self, text: str) -> None:
+        """White on black, across the page."""
+        pdf, y = self.pdf, self.pdf.get_y()
+        pdf.set_fill_color(0)
+        pdf.set_text_color(255)
+        pdf.set_font(TEXT, size=9)
+        pdf.set_xy(LEFT, y + 0.3)
+        pdf.multi_cell(WIDTH, 4.8, text, align="C", fill=True, wrapmode=self.paper.char)
+        pdf.set_text_color(0)
+        pdf.set_fill_color(255)
+        pdf.set_xy(LEFT, pdf.get_y() + 5.4 if pdf.get_y() < y + 1 else pdf.get_y() + 0.5)
+
+
+def _high(size: float) -> float:
+    return size * 0.43
+
+
+def _joined(both: Both) -> str:
+    return f"{both.en}  {both.zh}"
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _bay(pull: Pull) -> str:
+    text = pull.disk.bay.text if pull.disk.bay is not None else "?"
+    return f"{text} ?" if "double-slot" in pull.notes or "slot-differs" in pull.notes else text
+
+
+def _disk(pull: Pull) -> str:
+    disk = pull.disk
+    name = " ".join(part for part in (disk.vendor, disk.model) if part)
+    size = units.size(disk.size) if disk.size else ""
+    return "\n".join(part for part in (f"{disk.serial or disk.wwn or disk.key}  {size}".strip(), name) if part)
+
+
+def _holds(pull: Pull) -> str:
+    lines = [", ".join(pull.vaults)]
+    if pull.label is not None and pull.label.custodian:
+        lines[0] += f"  ({pull.label.custodian})"
+    if not pull.needed:
+        lines.append(_joined(FURTHER))
+    if pull.pending_files:
+        lines.append(_joined(PENDING.format(count=pull.pending_files, size=units.size(pull.pending_bytes))))
+    if pull.leaks:
+        lines.append(_joined(LEAK.format(vaults=", ".join(pull.leaks))))
+    lines += [_joined(NOTES[code]) for code in pull.notes if code in NOTES]
+    return "\n".join(lines)
+
+
+def _texts(made: PullList) -> Iterable[str]:
+    """What people and hardware have named: only there a character may be missing."""
+    yield made.host
+    for line in made.vaults:
+        yield line.need.custodian
+    for pull in made.pulls:
+        yield from (_disk(pull), _bay(pull), pull.label.number if pull.label else "", _holds(pull))
+        if pull.procedure is not None:
+            yield from (words.command(step) for step in pull.procedure.steps)
