@@ -100,6 +100,7 @@ class Case:
 def case(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     """However the files are read, they are called the same."""
     monkeypatch.setattr(bulk, "LEAST_FILES", 1)
+    monkeypatch.setattr(bulk, "MOST_BLOBS", 2)  # of a pack, at once
     made = Case(tmp_path, request.param == "pack by pack")
     for name in ("one", "sub/two", "sub/three"):
         write(made.root / name, f"content of {name}")

@@ -42,6 +42,9 @@ FEW_PACKS = 4
 AT_ONCE = 2
 """So many packs wait to be opened."""
 
+MOST_BLOBS = 10_000
+"""So many are opened together: a pack of tiny files has more than a hundred thousand, and each takes memory here."""
+
 NOTE_AT = 5000
 TREES = 4
 """So many packs of folders are kept while the folders are walked."""
@@ -191,16 +194,20 @@ class Bulk:
         with Openers(self.opener, alone=len(packs) < FEW_PACKS) as openers:
             waiting = list[tuple[list[tuple[Any, ...]], Future[list[int]]]]()
             for pack, first, last in packs:
-                with self.place.lock:
-                    found = db.execute("SELECT * FROM todo WHERE rowid BETWEEN ? AND ?", (first, last)).fetchall()
                 try:
                     content = self._get(_path(pack))
                 except FileNotFoundError:
                     continue
-                blobs = [Blob._make(row[:5]) for row in found]
-                waiting.append((found, openers.sizes(content, blobs)))
-                while len(waiting) > AT_ONCE:
-                    self._settle(*waiting.pop(0))
+                for at in range(first, last + 1, MOST_BLOBS):
+                    rows = (at, min(last, at + MOST_BLOBS - 1))
+                    with self.place.lock:
+                        found = db.execute("SELECT * FROM todo WHERE rowid BETWEEN ? AND ?", rows).fetchall()
+                    blobs = [Blob._make(row[:5]) for row in found]
+                    begin, end = blobs[0].offset, max(one.offset + one.length for one in blobs)
+                    shifted = [one._replace(offset=one.offset - begin) for one in blobs]
+                    waiting.append((found, openers.sizes(content[begin:end], shifted)))
+                    while len(waiting) > AT_ONCE:
+                        self._settle(*waiting.pop(0))
             for one in waiting:
                 self._settle(*one)
 
