@@ -179,6 +179,7 @@ def test_several_devices_of_bcachefs(tmp_path: Path) -> None:
     (shown,) = found.maps
     used = {layer.name for layer in copies.layers(shown.top) if layer.kind is Kind.PARTITION}
     assert used == {"sdc1", "sdc2"}
+    assert shown.sure  # both on one disk, whatever is on which
 
 
 # --- procfs ----------------------------------------------------------------------------------------------------------

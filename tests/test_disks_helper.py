@@ -216,11 +216,17 @@ def test_folders_are_found_and_missing_ones_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a dead disk: the process that looks never comes back from the second of three."""
+    """As on a dead disk: the process that looks never comes back from one; those after it are asked without it."""
     slow = places._LOOK.replace(
         "        handle = os.open(",
         "        b'dead' in path and __import__('time').sleep(600)\n        handle = os.open(",
     )
     monkeypatch.setattr(places, "_LOOK", slow)
     found = places.look([os.fsencode(tmp_path), os.fsencode(tmp_path / "dead"), os.fsencode(tmp_path)], 3)
-    assert [place.problem for place in found] == ["", "time", "time"]
+    assert [place.problem for place in found] == ["", "time", ""]
+
+
+def test_when_many_do_not_answer_the_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_LOOK", "import time; time.sleep(600)")
+    found = places.look([b"/"] * 1000, 0.2)  # a thousand of them would outlast any test
+    assert [place.problem for place in found] == ["time"] * 1000

@@ -139,10 +139,9 @@ def folder(cli: Cli, what: str) -> Folder:
         if one.vault == what:
             return one
     if "/" not in what and not os.path.exists(what):
-        raise ConfigError(
-            _("vault {vault}").format(vault=what), _("there is no such vault"),
-            _("known vaults: {names}").format(names=", ".join(str(one.vault) for one in known)),
-        )  # fmt: skip
+        names = ", ".join(str(one.vault) for one in known)
+        hint = _("known vaults: {names}").format(names=names) if names else _("give the path of a folder")
+        raise ConfigError(_("vault {vault}").format(vault=what), _("there is no such vault"), hint)
     path = os.fsencode(os.path.abspath(what))
     return next((one for one in known if one.path == path), Folder(path))
 

@@ -77,7 +77,7 @@ def _row(found: Inventory, disk: Disk) -> tuple[str, ...]:
     return (
         name(disk), disk.bay.text + ("" if disk.bay.source != "confirmed" else " ✓") if disk.bay else "-",
         clean(f"{disk.vendor} {disk.model}") or "-", clean(disk.serial) or "-", size(disk.size), disk.transport or "-",
-        health(disk.health, found.time), disk.encryption or _("none"),
+        health(disk.health, found.time), disk.encryption or _("none seen"),
         ", ".join(one.vault or display(one.path) for one in found.maps if disk.key in one.every) or "-",
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from vaultd.disks.model import Layer
 LIMIT = 1024
 """How many sets are listed at most; a raid10 of 24 disks has 4,096. More would be no help to anybody."""
 
-STARTS = 12
+STARTS = 6
 """How many smallest sets are looked for when there are more than can be listed."""
 
 Sets = tuple[frozenset[str], ...]
@@ -73,7 +73,12 @@ class _Question:
         there = list[bool]()
         for disk, groups in self.rows:
             if groups:
-                there.append(all(sum([there[one] for one in members]) >= need for need, members in groups))
+                enough = True
+                for need, members in groups:
+                    if sum([there[one] for one in members]) < need:
+                        enough = False
+                        break
+                there.append(enough)
             else:
                 there.append(disk is not None and disk in disks)
         return there[-1]

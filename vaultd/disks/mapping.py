@@ -55,10 +55,13 @@ def maps(graph: Graph, folders: Sequence[Folder]) -> tuple[list[DiskMap], list[s
 def of(folder: Folder, top: Layer, *, sure: bool = True) -> DiskMap:
     """The two answers of a stack."""
     sets, whole = copies.smallest(top)
-    for layer in copies.layers(top):
-        if UNSURE & set(layer.notes) or (layer.kind is Kind.UNKNOWN):
-            sure = False
-    return DiskMap(folder.path, folder.vault, top, copies.every(top), sets, sure, whole)
+    every, stack = copies.every(top), list(copies.layers(top))
+    doubts = UNSURE
+    if len(every) == 1 and all(layer.disk for layer in stack if not layer.below):
+        doubts = UNSURE - {"guessed"}  # of one disk there is nothing to choose, whatever the rule
+    if any(doubts & set(layer.notes) or (layer.kind is Kind.UNKNOWN and not layer.below) for layer in stack):
+        sure = False
+    return DiskMap(folder.path, folder.vault, top, every, sets, sure, whole)
 
 
 def _look(graph: Graph, paths: Sequence[bytes]) -> list[places.Place]:

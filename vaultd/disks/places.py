@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from vaultd.disks import running
 
 SECONDS = 3.0
+TRIES = 4
 
 _LOOK = r"""
 import json, os, sys
@@ -42,7 +43,19 @@ class Place:
 
 
 def look(paths: Sequence[bytes], seconds: float = SECONDS) -> list[Place]:
-    """Where folders of this machine are. The first that does not answer holds up those after it, not the caller."""
+    """Where folders of this machine are. One that does not answer is left alone after ``seconds``, and the others are
+    asked without it; after TRIES of them what is left counts as not answering too."""
+    found = list[Place]()
+    for _try in range(TRIES):
+        found += _look(paths[len(found) :], seconds)
+        if len(found) == len(paths):
+            return found
+        found.append(Place(None, paths[len(found)], "time"))
+    return found + [Place(None, path, "time") for path in paths[len(found) :]]
+
+
+def _look(paths: Sequence[bytes], seconds: float) -> list[Place]:
+    """As many of them as answer, up to the first that does not."""
     if not paths:
         return []
     ended = running.run([sys.executable, "-I", "-S", "-c", _LOOK], seconds, stdin=b"\0".join(paths))
@@ -53,4 +66,4 @@ def look(paths: Sequence[bytes], seconds: float = SECONDS) -> list[Place]:
         except ValueError:
             break  # cut off when its time was over
         found.append(Place(number, real.encode("latin-1") or path, problem))
-    return found + [Place(None, path, "time") for path in paths[len(found) :]]
+    return found
