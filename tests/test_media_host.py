@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import time
 from datetime import datetime, timedelta
@@ -13,8 +14,9 @@ from tests.kitting import said, vaultd
 from tests.registering import make_key
 from tests.site import Site, site_in, until
 from vaultd.daemon.assembly import assemble
-from vaultd.model import SnapshotKind
-from vaultd.store import Acknowledgement, Store
+from vaultd.media import safety
+from vaultd.model import FileKind, SnapshotKind, Stat
+from vaultd.store import Acknowledgement, Bound, Store
 
 STATE = "vaultd-state"
 
@@ -152,3 +154,39 @@ def test_a_change_of_the_register_alone_makes_the_copy_of_the_state_due(tmp_path
             assert schedule.choose(later, shaky=False).state is None  # nothing is new
             add(site)
             assert schedule.choose(later, shaky=False).state is not None
+
+
+def test_a_vault_is_safe_when_one_target_that_answers_lacks_nothing(tmp_path: Path) -> None:
+    with site_in(tmp_path) as site:
+        for name in ("east", "west"):
+            site.add_target(name)
+        site.add_vault()
+        with assemble(site.prepare(), lambda _progress: None) as assembly:
+            store, (vault,) = assembly.store, assembly.vaults.values()
+            config = assembly.context.config
+            east, west = (assembly.workers[name].target.id for name in ("east", "west"))
+
+            def why() -> list[str]:
+                return [one.why for one in safety.unsafe(store, config, ["records"], watched=True)]
+
+            def full(number: int, target: int, *bound: Bound) -> None:
+                done = Acknowledgement(
+                    f"{number}-a", "s" * 64, target, vault.id, SnapshotKind.FULL, 1, 0, 0, store.seq(), bound
+                )
+                store.acknowledge(done, lambda _db, _versions: None)
+
+            assert why() == ["nothing is known of it here"]
+            store.set_totals(vault.id, 1, 1, 1)
+            assert why() == ["no target that answers has a full snapshot"]
+            full(1, east)
+            assert why() == []
+            seen = Stat.of(os.lstat(vault.root))._replace(kind=FileKind.FILE, size=700)
+            store.observe(vault.id, vault.targets, [(b"a", seen)])
+            (found,) = safety.unsafe(store, config, ["records"], watched=True)
+            assert (found.why, found.files, found.bytes) == ("changes are not off-site", 1, 700)
+            full(2, west, Bound(b"a", seen, bytes(32)))  # it is whole there, whatever the other one lacks
+            assert why() == []
+            assert [one.why for one in safety.unsafe(store, config, ["records"], watched=False)] == [
+                "the daemon does not run: changes may be unseen"]  # fmt: skip
+            store.alerts.raise_("target-unreachable", target="west")
+            assert why() == ["changes are not off-site"]
