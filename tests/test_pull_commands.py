@@ -194,13 +194,14 @@ def test_a_disk_is_released_and_that_is_on_record(
         code, out, _err = inside(capsys, config, "disks", "release", "X-0007", "--dry-run")
         assert code == 0 and f"$ losetup -d /dev/{name}" in out and "if not:" in out
         assert events(config) == []
-        code, out, err = inside(capsys, config, "--json", "disks", "release", name)
+        code, out, err = inside(capsys, config, "--json", "disks", "release", name, "--reason", "fire")
         assert (code, err) == (0, "")
         outcome = json.loads(out)["outcome"]
         assert (outcome["state"], outcome["failed"], outcome["users"]) == ("detached", None, [])
     (one,) = events(config)
     assert one["type"] == "disk-released" and one["state"] == "detached" and one["label"] == "X-0007"
     assert one["vaults"] == ["records"] and one["who"].startswith("uid 0") and "failed" not in one
+    assert one["reason"] == "fire"
     store = Store(database(config.parent / "state"))
     assert store.meta_keys("disk-released:") == ["disk-released:loop"]
     store.close()
@@ -213,7 +214,7 @@ def test_one_that_is_in_use_is_not_and_that_is_on_record_too(
     with attached(tmp_path / "disk.img") as name, holder("held = open(sys.argv[1], 'rb')", f"/dev/{name}") as child:
         machine.disks = [of(name)]
         machine.make()
-        code, out, _err = inside(capsys, config, "disks", "release", "#1")
+        code, out, _err = inside(capsys, config, "disks", "release", "#1", "--reason", "fire")
         assert code == 1
         assert "STOPPED at: stop what uses it" in out and f"(process {child.pid})" in out
     (one,) = events(config)
@@ -228,12 +229,15 @@ def test_content_that_is_nowhere_needs_a_reason(
     code, _out, err = inside(capsys, config, "disks", "release", "ZZ")
     assert code == 1 and "not there any more" in err
     machine.disks = [disk("loop", names=("loop0",))]
-    for need_, why in (
-        (machine.needs[0], "NOT YET OFF-SITE: 3 files"), (Need("records", 1, known=False), "nobody knows"),
-    ):  # fmt: skip
-        machine.needs = [need_]
-        code, _out, err = inside(capsys, config, "disks", "release", "LOOP")
-        assert code == 2 and why in err and "--reason" in err
+    code, _out, err = inside(capsys, config, "disks", "release", "LOOP")
+    assert code == 2 and "records: nothing is known of it here" in err and "--reason" in err
+    store = Store(database(config.parent / "state"))
+    with store.database.write() as db:
+        vault = store.vault_id("records")
+        db.execute("UPDATE vault SET complete_as_of=1 WHERE id=?", (vault,))
+    store.close()
+    code, _out, err = inside(capsys, config, "disks", "release", "LOOP")
+    assert code == 2 and "records: no target that answers has a full snapshot" in err
     assert events(config) == []
 
 

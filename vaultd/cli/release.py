@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaultd.cli.base import Cli, command, pass_cli
+from vaultd.cli.disks import STATE_VAULT
 from vaultd.errors import EXIT_DONE, EXIT_FAILED, ConfigError, NotAuthorisedError, VaultdError
 from vaultd.i18n import N_, _
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from vaultd.disks.model import Disk
     from vaultd.ledger.events import DiskReleased
-    from vaultd.pull.model import Procedure, Pull, PullList, Step
+    from vaultd.pull.model import Procedure, Pull, Step
     from vaultd.pull.release import Outcome
 
 
@@ -63,7 +64,7 @@ def release_command(cli: Cli, disk: str, dry_run: bool, stop_users: bool, reason
     if dry_run:
         _show(cli, one, pull, planned)
         return EXIT_DONE
-    _refuse_unsafe(made, pull, reason)
+    _refuse_unsafe(cli, pull, reason)
     outcome = going.carry_out(planned)
     if cli.file.exists() and cli.places().database.exists():
         cli.record(_entry(outcome, pull, reason))
@@ -75,20 +76,38 @@ def release_command(cli: Cli, disk: str, dry_run: bool, stop_users: bool, reason
     return EXIT_DONE if outcome.failed is None else EXIT_FAILED
 
 
-def _refuse_unsafe(made: PullList, pull: Pull | None, reason: str) -> None:
-    """Content that no target has may only leave with a reason."""
+def _refuse_unsafe(cli: Cli, pull: Pull | None, reason: str) -> None:
+    """Content that is at no target may only leave with a reason: the same rule as for the register's moves."""
     if pull is None or reason.strip():
         return
-    from vaultd.cli.render_pull import pending
-
-    unknown = [line.need.vault for line in made.vaults if line.need.vault in pull.vaults and not line.need.known]
-    if pull.pending_files or unknown:
-        why = pending(pull.pending_files, pull.pending_bytes) if pull.pending_files else _(
-            "nobody knows what of {vaults} is off-site").format(vaults=", ".join(unknown))  # fmt: skip
+    found = _unsafe(cli, [vault for vault in pull.vaults if vault != STATE_VAULT])
+    if found:
         raise ConfigError(
-            _("disk {disk} is not released").format(disk=pull.disk.serial or pull.disk.key), why,
+            _("disk {disk} is not released").format(disk=pull.disk.serial or pull.disk.key),
+            "; ".join(f"{vault}: {why}" for vault, why in found),
             _("vaultd backup brings it off-site; or say why it must go now: --reason TEXT"),
         )  # fmt: skip
+
+
+def _unsafe(cli: Cli, vaults: list[str]) -> list[tuple[str, str]]:
+    """The vaults that are not safe off-site as far as is known, and why."""
+    from vaultd.cli.media_common import daemon_runs
+    from vaultd.cli.render_pull import pending
+    from vaultd.media import safety
+    from vaultd.store import Store
+
+    if not vaults:
+        return []
+    if not cli.places().database.exists():
+        return [(vault, _("nothing is known of it here")) for vault in vaults]
+    store = Store(cli.places().database, read_only=True)
+    try:
+        found = safety.unsafe(store, cli.config(), vaults, watched=daemon_runs(cli))
+    finally:
+        store.close()
+    return [
+        (one.vault, f"{one.why} ({pending(one.files, one.bytes)})" if one.files else one.why) for one in found
+    ]  # fmt: skip
 
 
 def _teller(cli: Cli) -> Callable[[Step, bool], None]:

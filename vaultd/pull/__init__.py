@@ -12,7 +12,7 @@
 ``bays``       bays that a person has looked at
 ``chassis``    where the bays are on the front of a machine
 ``locate``     the lamp of a bay
-``sheet``      the page that is printed
+``sheet``      the page that is printed; ``sheet_texts`` what it says
 
 Formats: docs/pull-list.md.
 """

@@ -14,9 +14,10 @@ from vaultd.media.words import CLASSIFICATIONS
 from vaultd.paper import codes
 from vaultd.paper.both import Both
 from vaultd.paper.page import MONO, TEXT, Paper, lacking
+from vaultd.pull import sheet_texts as texts
 from vaultd.pull import words
 from vaultd.pull.chassis import Chassis, colours, marked
-from vaultd.pull.model import Do, Pull, PullList, Step, VaultLine, new_steps
+from vaultd.pull.model import Pull, PullList, Step, VaultLine, new_steps
 from vaultd.pull.order import by_bay
 
 if TYPE_CHECKING:
@@ -30,52 +31,6 @@ _PICTURE = 46.0
 """Of a chassis, in height at most."""
 
 _COLUMNS = (7.0, 7.0, 25.0, 24.0, 50.0, 48.0, 25.0)
-_HEADS = (
-    Both("", ""), Both("no", "序"), Both("bay", "槽位"), Both("label", "标签号"), Both("disk", "硬盘"),
-    Both("holds, responsible", "内容、责任人"), Both("pulled by, time", "拔盘人、时间"),
-)  # fmt: skip
-
-TITLE = Both("Pull list", "拔盘清单")
-HOST, TIME = Both("host", "主机"), Both("disks as they were on", "硬盘状态时间")
-AGE = Both("{age} before this was printed", "打印前 {age}")
-SECRET = Both("highest classification on these disks: {text}", "硬盘内容最高密级：{text}")
-HOW = Both(
-    "Pull in this order. Read the serial number before you pull. Tick, name and time for each. Dark bays first: they "
-    "carry a whole copy; grey ones must not be left behind.",
-    "按序拔盘；拔盘前核对序列号；逐块打勾并签名、记时。黑色槽位先拔（构成完整副本），灰色槽位不得遗留。",
-)
-AFTER = Both("carried after disk {number}", "第 {number} 块后携带完整副本")
-NO_PROMISE = Both("no carried copy can be promised", "不能保证携带完整副本")
-COMPLETE = Both("COPY COMPLETE after disk {number}: {vaults}", "第 {number} 块后副本完整：{vaults}")
-LEAK = Both("LEAK if left: {vaults}", "遗留即泄密：{vaults}")
-PENDING = Both("NOT YET OFF-SITE: {count} files, {size}", "尚未异地：{count} 个文件，{size}")
-USERS = Both("in use by {names}", "占用进程：{names}")
-FURTHER = Both("further copy or rest", "其余副本或剩余内容")
-NOTES = {
-    "gone": Both("gone: look for it", "已消失，请查找"),
-    "failing": Both("says that it is failing", "自检报告故障"),
-    "unseen": Both("what is behind it cannot be seen", "其后的硬盘不可见"),
-    "behind": Both("behind a RAID controller: take all of them", "在 RAID 控制器之后，须全部带走"),
-    "double-slot": Both("two disks claim this bay: check the serial", "槽位号重复，核对序列号"),
-    "slot-differs": Both("its bay is doubtful: check the serial", "槽位存疑，核对序列号"),
-    "moved": Both("has moved since it was seen", "确认后已被移动"),
-    "double-serial": Both("another disk says the same serial", "序列号重复"),
-    "no-bay": Both("bay not known", "槽位未知"),
-    "unknown": Both("on the map, not among the disks", "未在硬盘列表中"),
-    "no-copy": Both("no set of disks is sure to carry a copy", "无可靠的完整副本组合"),
-    "unsure": Both("not every layer could be seen", "部分层次不可见"),
-    "remote": Both("part of it is on another machine", "部分在其他机器上"),
-    "memory": Both("part of it is in memory", "部分在内存中，断电即失"),
-    "hidden": Both("what lies below it cannot be seen", "底层不可见"),
-    "tpm": Both("key in this machine's TPM: cannot be opened elsewhere", "密钥在本机 TPM 中，异机无法打开"),
-    "unprotected": Both("nothing says what of it is off-site", "异地保护情况不明"),
-    "no-map": Both("nobody knows on which disks it is", "所在硬盘不明"),
-}
-DOES = {Do.POWER_OFF: Both("switch the machine off first", "先关机再拔盘")}
-"""What has no command."""
-
-FOOT = Both("{number}, host {host}, page {page}", "第 {page} 页")
-NONE = Both("No disk holds anything of a vault.", "没有硬盘存有保管库内容。")
 
 
 def draw(made: PullList, now: int, chassis: Sequence[Chassis] = ()) -> tuple[bytes, str]:
@@ -104,7 +59,7 @@ def _says_nothing(line: VaultLine) -> bool:
 class _Sheet:
     def __init__(self, made: PullList) -> None:
         self.made = made
-        foot = FOOT.format(number=made.number, host=made.host.replace("{", "").replace("}", ""), page="{page}")
+        foot = texts.FOOT.format(number=made.number, host=made.host.replace("{", "").replace("}", ""), page="{page}")
         self.paper = Paper((foot.en, foot.zh))
         self.pdf: FPDF = self.paper.pdf
         self.pdf.set_title(f"vaultd pull list {made.number}")
@@ -135,32 +90,30 @@ class _Sheet:
         self.paper.picture(codes.picture(made.number), LEFT + WIDTH - _CODE, top - 3, _CODE)
         pdf.set_right_margin(210 - LEFT - WIDTH + _CODE + 2)
         pdf.set_font(TEXT, size=17)
-        pdf.cell(0, 8, f"{TITLE.en} {TITLE.zh}  {made.number}", new_x="LMARGIN", new_y="NEXT")
-        age = AGE.format(age=units.duration(max(0, now - made.time) / units.SECOND))
-        for name, text in ((HOST, made.host), (TIME, f"{units.local(made.time)}  ({age.en} {age.zh})")):
+        pdf.cell(0, 8, f"{texts.TITLE.en} {texts.TITLE.zh}  {made.number}", new_x="LMARGIN", new_y="NEXT")
+        age = texts.AGE.format(age=units.duration(max(0, now - made.time) / units.SECOND))
+        for name, text in ((texts.HOST, made.host), (texts.TIME, f"{units.local(made.time)}  ({age.en} {age.zh})")):
             pdf.set_font(TEXT, size=9)
             pdf.cell(0, 4.6, f"{name.en} {name.zh}:  {text}", new_x="LMARGIN", new_y="NEXT")
         highest = next((one for one in CLASSIFICATIONS if any(v.need.classification == one for v in made.vaults)), None)
         if highest is not None:
-            both = Both(*(
-                one.format(text=text)
-                for one, text in zip(
-                    (SECRET.en, SECRET.zh), (CLASSIFICATIONS[highest].en, CLASSIFICATIONS[highest].zh), strict=True
-                )
-            ))  # fmt: skip
+            named = CLASSIFICATIONS[highest]
+            both = Both(texts.SECRET.en.format(text=named.en), texts.SECRET.zh.format(text=named.zh))
             pdf.cell(0, 4.6, f"{both.en}  {both.zh}", new_x="LMARGIN", new_y="NEXT")
         pdf.set_right_margin(210 - LEFT - WIDTH)
         pdf.set_y(max(pdf.get_y(), top + _CODE - 4))
-        self.say(HOW, 8)
+        self.say(texts.HOW, 8)
         pdf.ln(1.5)
         for line in made.vaults:
             if len(made.vaults) > _MANY and _says_nothing(line):
                 continue
             need = line.need
-            said = AFTER.format(number=line.after) if line.after is not None else NO_PROMISE
-            notes = [f"{NOTES[code].en} {NOTES[code].zh}" for code in line.notes if code in NOTES]
+            said = texts.AFTER.format(number=line.after) if line.after is not None else texts.NO_PROMISE
+            notes = [f"{texts.NOTES[code].en} {texts.NOTES[code].zh}" for code in line.notes if code in texts.NOTES]
             if need.pending_files:
-                notes.insert(0, _joined(PENDING.format(count=need.pending_files, size=units.size(need.pending_bytes))))
+                notes.insert(
+                    0, _joined(texts.PENDING.format(count=need.pending_files, size=units.size(need.pending_bytes)))
+                )
             who = f" ({need.custodian})" if need.custodian else ""
             text = f"{need.priority}  {need.vault}{who}:  {said.en} {said.zh}" + "".join(f";  {one}" for one in notes)
             self.room(4)
@@ -223,7 +176,7 @@ class _Sheet:
     def rows(self) -> None:
         """Every disk, in its order."""
         if not self.made.pulls:
-            self.say(NONE, 11)
+            self.say(texts.NONE, 11)
             return
         self.room(20)
         self._heads()
@@ -231,12 +184,12 @@ class _Sheet:
         for pull in self.made.pulls:
             self._row(pull, new_steps(pull, shown))
             if pull.completes:
-                self._bar(_joined(COMPLETE.format(number=pull.number, vaults=", ".join(pull.completes))))
+                self._bar(_joined(texts.COMPLETE.format(number=pull.number, vaults=", ".join(pull.completes))))
 
     def _heads(self) -> None:
         pdf, x, y = self.pdf, LEFT, self.pdf.get_y()
         pdf.set_font(TEXT, size=7.5)
-        for head, width in zip(_HEADS, _COLUMNS, strict=True):
+        for head, width in zip(texts.HEADS, _COLUMNS, strict=True):
             for text, line in ((head.en, 0.0), (head.zh, 3.2)):
                 pdf.set_xy(x, y + line)
                 pdf.cell(width, 3.2, text)
@@ -247,9 +200,9 @@ class _Sheet:
         pdf = self.pdf
         cells = ("", str(pull.number), _bay(pull), pull.label.number if pull.label is not None else "", _disk(pull),
                  _holds(pull), "")  # fmt: skip
-        below = [words.command(step) or _joined(DOES[step.do]) for step in steps]
+        below = [words.command(step) or _joined(texts.DOES[step.do]) for step in steps]
         if pull.procedure is not None and pull.procedure.users:
-            below.insert(0, _joined(USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
+            below.insert(0, _joined(texts.USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
         sizes = (8, 11, 9.5, 9.5, 8, 7.5, 8)
         heights = [
             self._height(text, width, size) for text, width, size in zip(cells, _COLUMNS, sizes, strict=True)
@@ -325,12 +278,12 @@ def _holds(pull: Pull) -> str:
     if pull.label is not None and pull.label.custodian:
         lines[0] += f"  ({pull.label.custodian})"
     if not pull.needed:
-        lines.append(_joined(FURTHER))
+        lines.append(_joined(texts.FURTHER))
     if pull.pending_files:
-        lines.append(_joined(PENDING.format(count=pull.pending_files, size=units.size(pull.pending_bytes))))
+        lines.append(_joined(texts.PENDING.format(count=pull.pending_files, size=units.size(pull.pending_bytes))))
     if pull.leaks:
-        lines.append(_joined(LEAK.format(vaults=", ".join(pull.leaks))))
-    lines += [_joined(NOTES[code]) for code in pull.notes if code in NOTES]
+        lines.append(_joined(texts.LEAK.format(vaults=", ".join(pull.leaks))))
+    lines += [_joined(texts.NOTES[code]) for code in pull.notes if code in texts.NOTES]
     return "\n".join(lines)
 
 
