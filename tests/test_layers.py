@@ -28,8 +28,8 @@ LAYERS = (
     {"custody"},
     {"protect", "restore"},
     {"kit", "media"},
-    {"doctor", "bag", "report", "status", "pull"},
-    {"drill", "verify"},
+    {"doctor", "bag", "report", "status"},
+    {"drill", "verify", "pull"},
     {"retain"},  # what stays is verified
     {"repair"},
     # L3

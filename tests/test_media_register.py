@@ -150,7 +150,7 @@ def test_a_database_of_before_gets_the_tables_and_a_reader_of_one_finds_none(tmp
     db = sqlite3.connect(file)
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'medi%'").fetchall():
         db.execute(f"DROP TABLE {name}")
-    db.execute("PRAGMA user_version=3")
+    db.execute("PRAGMA user_version=4")
     db.commit()
     db.close()
     reader = Store(file, read_only=True)

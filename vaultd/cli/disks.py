@@ -60,14 +60,22 @@ def root_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @pass_cli
 def list_command(cli: Cli, fast: bool, root: Path) -> int:
     """Look at the machine, keep what was found, show it."""
-    from vaultd.cli import render_disks
+    from vaultd.cli import media_common, render_disks
     from vaultd.disks import form
+    from vaultd.pull.making import labels
 
-    found = look(cli, vaults(cli), fast=fast, root=root)
+    found, known = look(cli, vaults(cli), fast=fast, root=root), None
     if root == HERE:
         keep(cli, found)
-    cli.emit(form.inventory(found))
-    for line in render_disks.disk_table(found):
+        with media_common.reading(cli) as store:  # None: nobody keeps a register here
+            known = None if store is None else labels(found, store)
+    answer = form.inventory(found)
+    for one in answer["disks"]:
+        label = (known or {}).get(one["key"])
+        one["label"], one["custodian"] = (None, None) if label is None else (label.number, label.custodian)
+    cli.emit(answer)
+    columns = None if known is None else {key: (one.number, one.custodian) for key, one in known.items()}
+    for line in render_disks.disk_table(found, columns):
         cli.say(line)
     render_problems(cli, found)
     return EXIT_DONE
