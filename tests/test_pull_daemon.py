@@ -224,9 +224,13 @@ def test_the_kernel_tells_of_a_device_that_comes(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
-def test_it_looks_again_when_something_shows(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("least", "made"), [(0.0, 2), (3600.0, 1)])
+def test_it_looks_again_when_something_shows_but_not_all_the_time(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, least: float, made: int
+) -> None:
     monkeypatch.setattr(daemon, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(daemon, "START_SECONDS", 0.0)
+    monkeypatch.setattr(daemon, "LEAST_SECONDS", least)
     shown = iter(["1", "1", "2", "2", "2"])
     looks, ended = list[int](), threading.Event()
 
@@ -250,7 +254,7 @@ def test_it_looks_again_when_something_shows(watched: Watched, monkeypatch: pyte
             await task
 
     asyncio.run(go())
-    assert looks == [1, 1]
+    assert len(looks) == made
 
 
 def test_its_process_ends_with_it(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,11 @@ SETTLE_SECONDS = 2.0
 REFRESH_SECONDS = 300.0
 """What is not safe off-site changes all the time, and is on the list."""
 
-START_SECONDS = 10.0
+LEAST_SECONDS = 30.0
+"""From one list to the next at least: it takes half a second of a processor, and there are machines on which something
+is mounted all the time."""
+
+START_SECONDS = 30.0
 """After a start protection goes first."""
 
 MAKE_SECONDS = 120.0
@@ -64,7 +68,7 @@ class DiskWatch:
     def __init__(self, config: Config, store: Store, custody: Custody) -> None:
         self._file, self._state, self._store, self._custody = config.file, config.host.state, store, custody
         self._signs = ""
-        self._made_at = 0.0
+        self._made_at = -REFRESH_SECONDS
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -74,7 +78,7 @@ class DiskWatch:
         with heard(woken.set):
             while True:
                 now = await asyncio.to_thread(signs)
-                if now != self._signs or loop.time() - self._made_at > REFRESH_SECONDS:
+                if loop.time() - self._made_at > (REFRESH_SECONDS if now == self._signs else LEAST_SECONDS):
                     self._signs, self._made_at = now, loop.time()
                     await self.once()
                 woken.clear()
