@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 # The tests of faults mostly wait, for restic, ssh and time-outs.
-WORKERS ?= 4
+WORKERS ?= 5
 # restic of .tools first; sshd and iptables are where a plain user's PATH does not look.
 run := env PATH="$(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
