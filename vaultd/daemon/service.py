@@ -44,11 +44,6 @@ class Board:
         """The runs of these vaults, or all."""
         return [run for run in self._runs.values() if not vaults or run.vault in vaults]
 
-    def drop(self, target: str) -> None:
-        """Runs of a target that ended without saying so."""
-        for key in [key for key in self._runs if key[1] == target]:
-            del self._runs[key]
-
 
 class DaemonService:
     """Implements ``control.service.Service``."""

@@ -14,14 +14,6 @@ BATCH_FILES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """What lies directly in a folder and is not safe yet."""
-
-    files: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """Folders taken whole, and folders of which only the files directly in them are meant (relative paths)."""
 

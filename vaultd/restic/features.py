@@ -1,11 +1,10 @@
-"""Which restic this is, and what it can do. vaultd needs 0.18: exit codes 10 to 12, ``--retry-lock``, error lines."""
+"""Which restic this is. vaultd needs 0.18: exit codes 10 to 12, ``--retry-lock``, error lines."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import subprocess
-from enum import Enum
 
 from vaultd.errors import ResticError
 from vaultd.i18n import _
@@ -16,17 +15,6 @@ Version = tuple[int, int, int]
 NEEDED: Version = (0, 18, 0)
 _SAID = re.compile(r"restic (\d+)\.(\d+)(?:\.(\d+))?")
 _SECONDS = 20
-
-
-class Feature(Enum):
-    """What came after the version that vaultd needs at least; the value is the version from which restic has it."""
-
-    VANISHED_FILES_IGNORED = (0, 18, 0)
-    """A file that vanishes between listing and reading is left out without a word."""
-
-    def in_(self, found: Version) -> bool:
-        """Whether a restic of this version has it."""
-        return found >= self.value
 
 
 async def version(binary: str = "restic") -> Version:

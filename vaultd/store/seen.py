@@ -97,13 +97,6 @@ class SeenStore(StoreBase):
                 found.update((path, names[path[start:]]) for path in wanted if path[start:] in names)
         return found
 
-    def known_files(self, vault: int) -> int:
-        """How many paths the catalog has of a vault, its folder not counted."""
-        row = self._db.execute(
-            "SELECT count(*) FROM file JOIN dir ON file.dir=dir.id WHERE dir.vault=? AND file.name<>x''", (vault,)
-        ).fetchone()
-        return int(row[0])
-
     def is_empty(self, vault: int) -> bool:
         """Whether the catalog has nothing of a vault but its folder."""
         row = self._db.execute(

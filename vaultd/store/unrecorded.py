@@ -115,10 +115,6 @@ class UnrecordedStore(MadeStore):
                     (entry, event.fields["change_set"], event.fields["snapshot"]),
                 )
 
-    def knows_change_set(self, run: str) -> bool:
-        """Whether a snapshot of this change set was acknowledged."""
-        return self._db.execute("SELECT 1 FROM snapshot WHERE change_set=?", (run,)).fetchone() is not None
-
     def latest_version(self, vault: int, path: bytes, before: int | None = None) -> tuple[int, str] | None:
         """Place in the ledger and state of a path's newest version there, or of the newest recorded ``before`` a time
         (nanoseconds)."""
