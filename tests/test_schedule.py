@@ -12,7 +12,7 @@ import pytest
 from tests.site import site_in
 from vaultd.daemon.assembly import assemble
 from vaultd.model import FileKind, SnapshotKind, Stat
-from vaultd.protect.schedule import HEARING_SECONDS, Schedule, Series
+from vaultd.protect.schedule import HEARING_SECONDS, PATIENCE_SECONDS, Schedule, Series
 from vaultd.protect.worker import Worker
 from vaultd.store import Acknowledgement, Backlog, Retry
 from vaultd.store.acknowledgement import set_aside
@@ -118,3 +118,25 @@ def test_a_run_begins_when_all_that_was_heard_is_on_record_and_it_was_quiet_sinc
     assert due(schedule, series, NOW + 5) == NOW + 5 + HEARING_SECONDS
     series.hears = lambda: False
     assert due(schedule, series, NOW + 5) == NOW + series.settle.settle
+
+
+def test_a_first_protection_waits_a_while_for_the_scan_of_a_vault_that_goes_before_it(tmp_path: Path) -> None:
+    with site_in(tmp_path) as site:
+        site.add_target()
+        site.add_vault("late", priority=7)
+        site.add_vault("early", priority=1)
+        with assemble(site.prepare(), lambda _progress: None) as assembly:
+            worker = assembly.workers["offsite"]
+            schedule = worker.schedule
+            early, late = schedule.series.values()
+            for series in (early, late):
+                worker.wait_for_scan(series.vault.id)
+            owe(worker, late, b"file")
+            worker.touch(late.vault.id, None)  # it has been scanned, the other has not
+            now = time.monotonic() + late.settle.settle
+            assert schedule.choose(now, shaky=False).at == pytest.approx(now + PATIENCE_SECONDS, abs=5)
+            found = schedule.choose(now + PATIENCE_SECONDS, shaky=False)
+            assert found.series is late, "its scan may take an hour"
+            owe(worker, early, b"file")
+            worker.touch(early.vault.id, None)
+            assert schedule.choose(now + PATIENCE_SECONDS, shaky=False).series is early

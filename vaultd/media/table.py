@@ -58,7 +58,8 @@ class BadRows(MediaError):
 
     def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
         self.rows = list(rows)
-        shown = "".join(f"\n  {_('line {number}').format(number=at)}: {why}" for at, why in rows[:_MOST_NAMED])
+        line = _("line {number}")
+        shown = "".join(f"\n  {line.format(number=at)}: {why}" for at, why in rows[:_MOST_NAMED])
         if len(rows) > _MOST_NAMED:
             shown += "\n  " + _("and {count} more").format(count=len(rows) - _MOST_NAMED)
         super().__init__(_("nothing was imported"), shown, _("mend these rows, and import the file again"))

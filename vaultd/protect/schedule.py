@@ -21,6 +21,10 @@ SHAKY_BATCH_SECONDS = 10.0
 HEARING_SECONDS = 0.3
 """So soon it is looked again whether all that was heard is on record."""
 
+PATIENCE_SECONDS = 10.0
+"""So long a first protection waits at the start for the first scan of a vault that goes before it. Not longer: that may
+take an hour, or never end."""
+
 LONG_SENDING = 10.0
 NEARLY_FREE = 0.05
 """Where the bytes take longer than the one, a full snapshot may cost this part of their time more than express ones."""
@@ -65,17 +69,24 @@ class Schedule:
             for vault in sorted(vaults, key=lambda vault: (vault.config.priority, vault.name))
         }
         self._state_copy = state
+        self._patient_until = time.monotonic() + PATIENCE_SECONDS
 
     def choose(self, now: float, *, shaky: bool) -> Round:
         """The next run by priority, or how long to wait."""
         soonest, content = now + IDLE_SECONDS, False
+        before: int | None = None  # the priority of a vault that is still scanned, and goes first
         for series in self.series.values():
             found = self._due(series, now, shaky)
             if found is None:
+                if before is None and series.first_scan and now < self._patient_until and self.first_protection(series):
+                    before = series.vault.config.priority
                 continue
-            if found.at <= now:
+            at = found.at
+            if before is not None and before < series.vault.config.priority and self.first_protection(series):
+                at = max(at, self._patient_until)
+            if at <= now:
                 return found
-            soonest = min(soonest, found.at)
+            soonest = min(soonest, at)
             content = content or found.series is not None
         return self._due_dump(now) or self._due_state(now, content) or Round(soonest)
 
