@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from vaultd.disks.copies import layers
 from vaultd.disks.model import Disk, DiskMap, Inventory, Kind, Layer, Unseen
 from vaultd.pull.model import Label, Need, Pull, PullList, VaultLine
 
@@ -75,17 +76,6 @@ def readable(top: Layer, disks: Mapping[str, Disk]) -> frozenset[str]:
             found.add(layer.disk)
         waiting.extend(layer.below)
     return frozenset(found)
-
-
-def layers(top: Layer) -> Iterator[Layer]:
-    """Every layer of a stack, each once."""
-    seen, waiting = set[int](), [top]
-    while waiting:
-        layer = waiting.pop()
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-            waiting.extend(layer.below)
 
 
 class _Order:
