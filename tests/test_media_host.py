@@ -110,7 +110,7 @@ def test_the_daemon_says_what_is_overdue_and_puts_what_happens_on_record(tmp_pat
         store.change_medium(found.id, {"due": 1})  # the days go by
         store.close()
         site.start()
-        until(lambda: "media-overdue" in site.alerts(), "the alert is raised")
+        until(lambda: "media-overdue" in {one["code"] for one in site.status()["alerts"]}, "the alert is raised")
         assert site.status()["media"]["overdue"] == 1
         shown = vaultd("status", config=site.file)
         assert "1 overdue" in shown and label in shown
