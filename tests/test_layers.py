@@ -20,16 +20,19 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper", "notices"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     {"fetch", "disks"},  # a repository's own files, from a target; mountinfo as watch reads it
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
+    {"approvals"},  # persons, their keys, and what they sign
     {"protect", "restore"},
     {"kit", "media"},
+    {"warning"},  # and playbooks
     {"doctor", "bag", "report", "status"},
     {"drill", "verify", "pull"},
+    {"evacuate"},
     {"retain"},  # what stays is verified
     {"repair"},
     # L3

@@ -137,6 +137,40 @@ LATER: list[Body] = [
         "archive", "uid 0", [], certificate=hashlib.sha256(b"paper").digest(), keep_until="2036-12-31",
     ),
     events.MediaStocked("封条", "seal", 187, 50, "值班室", "uid 0", "2026-11-28", "张伟"),
+    events.PersonChanged("王芳", "new", "director", hashlib.sha256(b"person").digest(), "SHA256:47DEQpj8"),
+    events.PersonChanged(
+        "王芳", "accepted", "director", hashlib.sha256(b"person").digest(), "SHA256:47DEQpj8HBSa+/TImW+5JC", "李娜",
+        "U1NIU0lH", "SHA256:abc", "2026-41",
+    ),
+    events.ApprovalRequested(
+        "6f9a0c1d2e", "open", "evacuation-end", hashlib.sha256(b"parameters").digest(), "00ff", "张伟",
+        "2026-11-29T05:10:31Z", ["director"], 1, "uid 0",
+    ),
+    events.Approved("6f9a0c1d2e", "evacuation-end", "王芳", "director", "U1NIU0lH", "SHA256:abc", "uid 0"),
+    events.WarningChanged(
+        "W-2026-001", 2, "adjusted", "I", "fire", ["张伟", "王芳"], "2026-11-28T05:10:31Z", "三楼机房", "勿乘电梯",
+        "立即转移", "信息科", "uid 0", "张伟", "power-lost", 3, "6f9a0c1d2e", 1,
+    ),
+    events.WarningAnswered("W-2026-001", 2, "acknowledged", "王芳", "uid 0", "telephone", 1),
+    events.StepTicked(
+        "E-2026-001", "theft", "list", "done", "张伟", "2026-11-28T05:10:31Z", "host-clock", "uid 0", "监控已查",
+        ["硬盘两块, 4000 元"], 1,
+    ),
+    events.NoticeSent("7f9a0c1d2e", "W-2026-001", "warning", "failed", "wecom", 5, "王芳", "timeout", "uid 0", 1),
+    events.EvacuationChanged(
+        "E-2026-001", "ordered", "I", "fire", "2026-11-28T05:10:31Z", "uid 0", "2f7b0a4c", "保安", "张伟", "王芳",
+        "W-2026-001", "fire", ["bunker"], ["SY-2026-00001"], "6f9a0c1d2e", "冒烟", 1,
+    ),
+    events.EvacuationTier(
+        "E-2026-001", 1, "bunker", "safe", ["records"], 12, 2**33, "2026-11-28T05:10:31Z", 90_000, 900_000, 1
+    ),
+    events.EvacuationBatch("E-2026-001", 1, "records", "bunker", "broken", "c9", 12, 2**33, 20_000, "line", 1),
+    events.EvacuationDisk(
+        "E-2026-001", "SY-2026-00001", "signed-off", "张伟", "2026-11-28T05:10:31Z", "stated", "uid 0", "陈司机",
+        "88412", "3f9a0c1d2e", 1,
+    ),
+    events.EvacuationMeasured("E-2026-001", "payload-safe", "bunker", 9_000, 20, 2**20, 0, 1),
+    events.ImprovementNoted("I-1", "E-2026-001", "open", "备用线路", "李娜", "2026-12-31", "uid 0"),
 ]  # fmt: skip
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

@@ -3,13 +3,23 @@
 Fields are text, whole numbers, lists and objects of them; ``bytes`` are hex, ``path`` is a file name as bytes. None is
 left out. Times in the text are RFC 3339; ``_ns`` are nanoseconds since 1970 as text, since JSON's numbers end at 2**53.
 
-``base`` the class of all; ``protection``, ``targets``, ``proving``, ``media`` and ``disks`` the types.
+``base`` the class of all; ``protection``, ``targets``, ``proving``, ``media``, ``disks``, ``approvals``, ``warnings``,
+``notices`` and ``evacuation`` the types.
 """
 
 from __future__ import annotations
 
+from vaultd.ledger.events.approvals import ApprovalRequested, Approved, PersonChanged
 from vaultd.ledger.events.base import Body, Given
 from vaultd.ledger.events.disks import BayConfirmed, DiskReleased, PullListChanged
+from vaultd.ledger.events.evacuation import (
+    EvacuationBatch,
+    EvacuationChanged,
+    EvacuationDisk,
+    EvacuationMeasured,
+    EvacuationTier,
+    ImprovementNoted,
+)
 from vaultd.ledger.events.media import (
     MediaAudited,
     MediaDestruction,
@@ -18,6 +28,7 @@ from vaultd.ledger.events.media import (
     MediaStocked,
     MediumRegistered,
 )
+from vaultd.ledger.events.notices import NoticeSent
 from vaultd.ledger.events.protection import (
     AlertChanged,
     Begin,
@@ -42,10 +53,13 @@ from vaultd.ledger.events.targets import (
     RepositoryMoved,
     TargetTrusted,
 )
+from vaultd.ledger.events.warnings import StepTicked, WarningAnswered, WarningChanged
 
 __all__ = [
     "TYPES",
     "AlertChanged",
+    "ApprovalRequested",
+    "Approved",
     "BayConfirmed",
     "Begin",
     "Body",
@@ -55,11 +69,17 @@ __all__ = [
     "DiskReleased",
     "DocumentKept",
     "Drilled",
+    "EvacuationBatch",
+    "EvacuationChanged",
+    "EvacuationDisk",
+    "EvacuationMeasured",
+    "EvacuationTier",
     "Exported",
     "FileVersion",
     "Forgotten",
     "Given",
     "HostKeyRefused",
+    "ImprovementNoted",
     "KeyRotated",
     "KitCreated",
     "KitOpened",
@@ -70,7 +90,9 @@ __all__ = [
     "MediaSigned",
     "MediaStocked",
     "MediumRegistered",
+    "NoticeSent",
     "PacksRead",
+    "PersonChanged",
     "Pruned",
     "PullListChanged",
     "RecordsDestroyed",
@@ -79,9 +101,12 @@ __all__ = [
     "Restored",
     "RunEnded",
     "SnapshotMade",
+    "StepTicked",
     "TargetTrusted",
     "VaultDescribed",
     "Verified",
+    "WarningAnswered",
+    "WarningChanged",
 ]
 
 TYPES: dict[str, type[Body]] = {
@@ -93,6 +118,8 @@ TYPES: dict[str, type[Body]] = {
         Verified, PacksRead,
         MediumRegistered, MediaMoved, MediaSigned, MediaAudited, MediaDestruction, MediaStocked,
         BayConfirmed, DiskReleased, PullListChanged,
+        PersonChanged, ApprovalRequested, Approved, WarningChanged, WarningAnswered, StepTicked, NoticeSent,
+        EvacuationChanged, EvacuationTier, EvacuationBatch, EvacuationDisk, EvacuationMeasured, ImprovementNoted,
     )
 }  # fmt: skip
 """Every type that there is, by its name."""
