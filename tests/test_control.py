@@ -23,7 +23,7 @@ from vaultd.control.cache import StatusCache
 from vaultd.control.client import Client, error_of
 from vaultd.control.peer import Peer, Policy, Role, peer_of
 from vaultd.control.server import bind, serve
-from vaultd.control.service import BackupRequest, Job, Outcome
+from vaultd.control.service import BackupRequest, EvacuationRequest, Job, Outcome
 from vaultd.errors import (
     BusyError,
     ConfigError,
@@ -48,6 +48,8 @@ class StandIn:
         self.asked: list[BackupRequest] = []
         self.acknowledged: list[tuple[int, str]] = []
         self.retried: list[str] = []
+        self.ordered: list[EvacuationRequest] = []
+        self.ended: list[tuple[str, str]] = []
         self.jobs: dict[str, Job] = {}
         self.failure: Exception | None = None
 
@@ -83,6 +85,20 @@ class StandIn:
 
     async def retry(self, target: str) -> None:
         self.retried.append(target)
+
+    async def evacuate(self, request: EvacuationRequest) -> tuple[dict[str, Any], bool]:
+        self.ordered.append(request)
+        return {"evacuation": {"id": "E-2026-001"}}, len(self.ordered) > 1
+
+    async def evacuation(self) -> dict[str, Any] | None:
+        return {"evacuation": {"id": "E-2026-001"}} if self.ordered else None
+
+    async def end_evacuation(self, who: str, note: str) -> dict[str, Any] | None:
+        self.ended.append((who, note))
+        return None
+
+    async def pull_list(self) -> dict[str, Any] | None:
+        return {"version": 1}
 
 
 PROGRESS = Progress("backup", "patients", "east", "full", 1, 4, 10, 40, 5.0, 6.0)

@@ -29,6 +29,7 @@ from vaultd import alerts, units
 from vaultd.config.duration import seconds
 from vaultd.kit import register
 from vaultd.model import Progress, SnapshotKind
+from vaultd.protect import estimate
 from vaultd.store import Backlog, SnapshotRow, Store
 from vaultd.store.alerts import Alert
 
@@ -126,6 +127,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "ledger": _ledger(store, standing),
         "kit": _kit(store, dict.fromkeys(name for plan in vaults for name in plan.targets)),
         "media": _media(store, now),
+        "evacuation": _evacuation(store, shown),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -162,6 +164,35 @@ def _media(store: Store, now: int) -> dict[str, Any] | None:
     return {
         "media": found.media, "out": found.out, "overdue": found.overdue, "unsigned": found.owed,
         "trouble": found.trouble,
+    }  # fmt: skip
+
+
+def _evacuation(store: Store, shown: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The evacuation that goes on, and how long one would take if it were ordered now (docs/json.md)."""
+    going = store.open_evacuation() or store.open_evacuation(drill=True)
+    numbers = estimate.numbers_of_tiers([vault["priority"] for vault in shown])
+    owed: dict[str, list[estimate.Owed]] = {}
+    for vault in shown:
+        for there in vault["targets"]:
+            row = estimate.Owed(vault["name"], vault["priority"], there["pending_files"], there["pending_bytes"])
+            owed.setdefault(there["target"], []).append(row)
+    found = []
+    for target, rows in owed.items():
+        rate = estimate.rate_of(store, target)
+        found.append({
+            "target": target, "bytes_a_second": None if rate is None else int(rate),
+            "tiers": [
+                {"tier": one.tier, "vaults": list(one.vaults), "files": one.files, "bytes": one.bytes,
+                 "seconds": None if one.seconds is None else round(one.seconds, 1)}
+                for one in estimate.tiers_of(rows, numbers, rate)
+            ],
+        })  # fmt: skip
+    return {
+        "going_on": None if going is None else {
+            "id": going.id, "drill": going.drill, "state": going.state, "level": going.level,
+            "category": going.category, "ordered": units.rfc3339(going.ordered),
+        },
+        "if_ordered_now": found,
     }  # fmt: skip
 
 

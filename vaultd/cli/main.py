@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": ("vaultd.cli.verify:verify_command", N_("Read back what the targets store, and compare it.")),
     "manifest": ("vaultd.cli.manifest:manifest_command", N_("Make a restored folder a bag that outsiders can check.")),
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
+    "evacuate": ("vaultd.cli.evacuate:evacuate_group", N_("The emergency: all that is not safe yet, off-site now.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "report": ("vaultd.cli.report:report_group", N_("Make reports from the ledger: HTML and PDF.")),

@@ -44,11 +44,36 @@ def render(found: dict[str, Any]) -> str:
         parts.append(_kit(found["kit"], now))
     if found.get("media"):
         parts.append(_media(found["media"]))
+    if found.get("evacuation"):
+        parts.append(_evacuation(found["evacuation"]))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
         parts.append("\n".join([_("Alerts"), *(alert(one, now) for one in found["alerts"])]))
     return "\n\n".join(parts)
+
+
+def _evacuation(found: dict[str, Any]) -> str:
+    """The one that goes on; else how long one would take if it were ordered now, at the quickest target."""
+    going = found["going_on"]
+    if going is not None:
+        drill = _("DRILL") + " " if going["drill"] else ""
+        text = _("{drill}EVACUATION {id} goes on since {time}, level {level}: vaultd evacuate watch")
+        time_ = local(parse_rfc3339(going["ordered"]))
+        return text.format(drill=drill, id=going["id"], time=time_, level=going["level"])
+    known = [
+        (one["tiers"][-1]["seconds"], one["tiers"][0]["seconds"], one["target"])
+        for one in found["if_ordered_now"] if one["tiers"] and one["tiers"][-1]["seconds"] is not None
+    ]  # fmt: skip
+    if not known:
+        return _("If an evacuation were ordered now: how long it would take is not known yet, no line was measured.")
+    everything, first, target = min(known)
+    if not everything:
+        return _("If an evacuation were ordered now: nothing is pending that is not safe at {target}.").format(
+            target=target
+        )
+    text = _("If an evacuation were ordered now: tier 1 is safe in about {first}, everything in {all} ({target}).")
+    return text.format(first=duration(first), all=duration(everything), target=target)
 
 
 def _media(found: dict[str, Any]) -> str:

@@ -95,7 +95,8 @@ class DumpConfig(Table):
 class VaultConfig(Table):
     """[[vault]]: a folder to protect. ``priority`` 1 is protected first; durations are seconds.
 
-    ``poll`` None: the folder is polled when it is on a network file system.
+    ``poll`` None: the folder is polled when it is on a network file system. ``first``: patterns of the paths in it that
+    an evacuation sends before the others (``*`` passes slashes), in this order.
     """
 
     name: Name
@@ -112,6 +113,7 @@ class VaultConfig(Table):
     mass_change_share: Share = 0.3
     mass_change_files: Annotated[int, Field(ge=1)] = 200
     retention: RetentionConfig = Field(default_factory=RetentionConfig)
+    first: list[NonEmpty] = Field(default_factory=list)
     dump: list[DumpConfig] = Field(default_factory=list)
 
     @field_validator("max_delay")

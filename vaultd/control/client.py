@@ -94,6 +94,27 @@ class Client:
         """Acknowledge an alert; False when there is none of this number that is not acknowledged."""
         return bool(self._call("POST", f"/v1/alerts/{number}/ack")["acknowledged"])
 
+    def evacuate(self, order: Document, seconds: float = ANSWER_SECONDS) -> tuple[Document, bool]:
+        """Order an evacuation, or fill in what is said of the one that goes on; its document, and whether one did."""
+        found = self._call("POST", "/v1/evacuations", order, seconds=seconds)
+        document: Document = found["document"]
+        return document, bool(found["joined"])
+
+    def evacuation(self) -> Document | None:
+        """The document of the evacuation that goes on."""
+        found: Document | None = self._call("GET", "/v1/evacuations")["document"]
+        return found
+
+    def pull_list(self, seconds: float = ANSWER_SECONDS) -> Document | None:
+        """The document of the kept pull list."""
+        found: Document | None = self._call("GET", "/v1/pull-list", seconds=seconds)["pull_list"]
+        return found
+
+    def end_evacuation(self, note: str = "") -> Document | None:
+        """End the evacuation that goes on; None when there is none."""
+        found: Document | None = self._call("POST", "/v1/evacuations/end", {"note": note})["document"]
+        return found
+
     def retry(self, target: str) -> None:
         """Have the daemon try a target now, whatever its back-off."""
         self._call("POST", f"/v1/targets/{quote(target, safe='')}/retry")

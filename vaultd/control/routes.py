@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from vaultd.control import schemas
 from vaultd.control.cache import StatusCache
 from vaultd.control.peer import Peer, Policy, Role
-from vaultd.control.service import BackupRequest, Service
+from vaultd.control.service import BackupRequest, EvacuationRequest, Service
 from vaultd.errors import NotAuthorisedError, VaultdError
 from vaultd.i18n import _
 
@@ -35,6 +36,8 @@ CLAIM_HEADER = "vaultd-claim"
 
 _STATUS = {"config": 400, "usage": 400, "not-authorised": 403, "unknown": 404, "busy": 409, "body": 413, "slow": 408}
 _CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
+
+_B = TypeVar("_B", bound=BaseModel)
 
 Handler = Callable[[Request, Peer], Awaitable[BaseModel]]
 
@@ -70,6 +73,10 @@ class Api:
                 route("/v1/alerts", "GET", Role.OPERATE, self.alerts),
                 route("/v1/alerts/{number:int}/ack", "POST", Role.ADMIN, self.acknowledge),
                 route("/v1/targets/{name:str}/retry", "POST", Role.ADMIN, self.retry),
+                route("/v1/evacuations", "POST", Role.OPERATE, self.evacuate),
+                route("/v1/evacuations", "GET", Role.OPERATE, self.evacuation),
+                route("/v1/pull-list", "GET", Role.OPERATE, self.pull_list),
+                route("/v1/evacuations/end", "POST", Role.ADMIN, self.end_evacuation),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _bug},
         )
@@ -110,12 +117,7 @@ class Api:
 
     async def backup(self, request: Request, peer: Peer) -> schemas.JobAnswer:
         """POST /v1/backup: answers at once with the job; ``accept_empty`` overrules an alert, so it needs an admin."""
-        try:
-            body = schemas.BackupBody.model_validate_json(await _body(request) or b"{}")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
+        body = await self._checked(request, schemas.BackupBody)
         if body.accept_empty:
             self._authorise(peer, Role.ADMIN, "accept_empty")
         who = _who(request, peer)
@@ -152,6 +154,39 @@ class Api:
         name = str(request.path_params["name"])
         await self.service.retry(name)
         return schemas.RetryAnswer(target=name)
+
+    async def evacuate(self, request: Request, peer: Peer) -> schemas.EvacuationAnswer:
+        """POST /v1/evacuations: the order is kept, and being carried out, when this answers."""
+        body = await self._checked(request, schemas.EvacuationBody)
+        said = {name: value for name, value in body.model_dump().items() if isinstance(value, str)}
+        level, category = said.pop("level", None), said.pop("category", None)
+        who = _who(request, peer)
+        log.warning("evacuation ordered by %s", who)
+        asked = EvacuationRequest(level, category, said, body.drill, who)
+        found, joined = await self.service.evacuate(asked)
+        return schemas.EvacuationAnswer(joined=joined, document=found)
+
+    async def evacuation(self, _request: Request, _peer: Peer) -> schemas.EvacuationAnswer:
+        """GET /v1/evacuations: the one that goes on."""
+        return schemas.EvacuationAnswer(joined=False, document=await self.service.evacuation())
+
+    async def pull_list(self, _request: Request, _peer: Peer) -> schemas.PullListAnswer:
+        """GET /v1/pull-list: the kept one."""
+        return schemas.PullListAnswer(pull_list=await self.service.pull_list())
+
+    async def end_evacuation(self, request: Request, peer: Peer) -> schemas.EvacuationAnswer:
+        """POST /v1/evacuations/end."""
+        body = await self._checked(request, schemas.EvacuationBody)
+        found = await self.service.end_evacuation(_who(request, peer), body.note or "")
+        return schemas.EvacuationAnswer(joined=False, document=found)
+
+    async def _checked(self, request: Request, schema: type[_B]) -> _B:
+        try:
+            return schema.model_validate_json(await _body(request) or b"{}")
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 async def _body(request: Request) -> bytes:

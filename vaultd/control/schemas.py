@@ -63,6 +63,7 @@ class StatusAnswer(BaseModel):
     ledger: dict[str, Any]
     kit: dict[str, Any]
     media: dict[str, Any] | None = None
+    evacuation: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 
@@ -193,3 +194,32 @@ class RetryAnswer(_Answer):
     """POST /v1/targets/NAME/retry."""
 
     target: str
+
+
+class EvacuationBody(BaseModel):
+    """POST /v1/evacuations: the order; whatever is left out has its default, or stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: str | None = None
+    category: str | None = None
+    report: str | None = Field(default=None, max_length=2000)
+    on_duty: str | None = Field(default=None, max_length=200)
+    director: str | None = Field(default=None, max_length=200)
+    warning: str | None = Field(default=None, max_length=64)
+    playbook: str | None = Field(default=None, max_length=64)
+    note: str | None = Field(default=None, max_length=4000)
+    drill: bool = False
+
+
+class EvacuationAnswer(_Answer):
+    """POST and GET /v1/evacuations. ``joined``: one went on already. ``evacuation``: docs/json-evacuation.md."""
+
+    joined: bool
+    document: dict[str, Any] | None
+
+
+class PullListAnswer(_Answer):
+    """GET /v1/pull-list: docs/pull-list.md; null while none is kept."""
+
+    pull_list: dict[str, Any] | None

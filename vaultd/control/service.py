@@ -95,6 +95,17 @@ class BackupRequest:
     who: str
 
 
+@dataclass(frozen=True, slots=True)
+class EvacuationRequest:
+    """An order, or what is filled in later. ``said``: the details by their names; ``who`` is for the record."""
+
+    level: str | None
+    category: str | None
+    said: dict[str, str]
+    drill: bool
+    who: str
+
+
 class Service(Protocol):
     """The daemon as the API sees it. Called in its event loop; what may take long goes to a thread."""
 
@@ -121,3 +132,15 @@ class Service(Protocol):
 
         Raises ConfigError for an unknown target.
         """
+
+    async def evacuate(self, request: EvacuationRequest) -> tuple[dict[str, Any], bool]:
+        """Order an evacuation. Its document, and whether one went on already. Raises ConfigError, StateError."""
+
+    async def evacuation(self) -> dict[str, Any] | None:
+        """The document of the evacuation that goes on (``evacuate.view``)."""
+
+    async def end_evacuation(self, who: str, note: str) -> dict[str, Any] | None:
+        """End the one that goes on; its document, or None when there is none."""
+
+    async def pull_list(self) -> dict[str, Any] | None:
+        """The kept pull list (``pull.kept``); None while there is none."""

@@ -63,6 +63,9 @@ class Custody:
         self._mutex = threading.RLock()
         self._retry_at = 0.0
         self._sealed_at = 0.0
+        self._hurried = False
+        self.urgent_size = 0
+        """A checkpoint that is at least so large is published at once, without the usual pause."""
         self.may_sign = False
         """Nothing is signed before it is known what others have seen of this log (``daemon.publishing``)."""
         store.alerts.on_change = self._alert_changed
@@ -227,9 +230,16 @@ class Custody:
         elif self.store.owes_ledger():
             with self._mutex:
                 self._catch_up()
-        if time.monotonic() < self._sealed_at + self.config.ledger.checkpoint:
+        if not self._hurried and time.monotonic() < self._sealed_at + self.config.ledger.checkpoint:
             return None
-        return self.seal()
+        signed = self.seal()
+        if self._hurried and signed is not None:
+            self._hurried, self.urgent_size = False, self.signed_size
+        return signed
+
+    def hurry(self) -> None:
+        """Sign and publish at the next tick: what happens in an evacuation must not wait for a minute."""
+        self._hurried = True
 
     def seal(self) -> bytes | None:
         """Sign what is on record. Returns the new checkpoint's note, None when there is none."""

@@ -79,6 +79,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
+                asyncio.create_task(service.evacuator.run(), name="evacuation"),
                 asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 *retention,
             ]

@@ -85,15 +85,16 @@ class Publisher:
                 group.create_task(self._keep(place))
 
     async def _keep(self, place: Place) -> None:
-        sent, failures = 0, 0
+        sent, failures, rest_until = 0, 0, 0.0
         while True:
-            if self.custody.signed_size <= sent:
+            urgent = not failures and self.custody.urgent_size > sent
+            if self.custody.signed_size <= sent or (time.monotonic() < rest_until and not urgent):
                 await asyncio.sleep(TICK_SECONDS)
                 continue
             size, good = await asyncio.to_thread(self._send, place)
             sent, failures = max(sent, size), 0 if good else failures + 1
             wait = place.every if good else min(LONGEST_WAIT, FIRST_WAIT * 2.0**failures)
-            await asyncio.sleep(max(wait, self.config.ledger.checkpoint))
+            rest_until = time.monotonic() + max(wait, self.config.ledger.checkpoint)
 
     async def once(self) -> None:
         """Look, sign and publish now; for a command that is no daemon."""

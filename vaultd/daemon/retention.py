@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 60.0
 WATCH_SECONDS = 5.0
+EVACUATION_SECONDS = 0.25
 AGAIN_SECONDS = 3600.0
 SHARE_OF_OBJECTIVE = 0.5
 """So old content that is nowhere may become while old snapshots are removed, as a share of its vault's objective."""
@@ -52,6 +53,8 @@ class Retention:
         if not self._config.maintenance.is_open(now.hour * 60 + now.minute):
             return
         for worker in self._assembly.workers.values():
+            if worker.hurried:
+                continue
             for vault, root, policy in self._of(worker):
                 key = (vault, worker.target.name)
                 if self._done(key) == f"{now:%Y-%m-%d}" or self._not_before.get(key, 0.0) > time.monotonic():
@@ -102,10 +105,15 @@ class Retention:
         async with worker.alone():
             task = asyncio.create_task(self._carry_out(place))
             try:
+                look_at = time.monotonic() + WATCH_SECONDS
                 while not task.done():
-                    await asyncio.wait([task], timeout=WATCH_SECONDS)
-                    if not task.done() and await asyncio.to_thread(self._urgent, worker):
+                    await asyncio.wait([task], timeout=EVACUATION_SECONDS)
+                    if not task.done() and worker.hurried:
                         return None
+                    if not task.done() and time.monotonic() >= look_at:
+                        look_at = time.monotonic() + WATCH_SECONDS
+                        if await asyncio.to_thread(self._urgent, worker):
+                            return None
                 return task.result()
             finally:
                 task.cancel()

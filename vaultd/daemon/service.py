@@ -10,14 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaultd import places, status
-from vaultd.control.service import BackupRequest, Job
+from vaultd.control.service import BackupRequest, EvacuationRequest, Job
 from vaultd.daemon.assembly import Assembly
 from vaultd.daemon.backup import backup, chosen, state_of
+from vaultd.daemon.evacuating import Evacuator
 from vaultd.daemon.watching import VaultWatch, scan_vault
 from vaultd.errors import BusyError, NotRunningError, VaultdError
+from vaultd.evacuate import order, view
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.protect.refs import VaultRef
+from vaultd.pull import kept
 from vaultd.store.alerts import Alert
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class DaemonService:
         self.watches = watches
         self.board = board
         self.started = started
+        self.evacuator = Evacuator(assembly, watches)
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -147,3 +151,35 @@ class DaemonService:
         """Try a target now."""
         self.assembly.context.config.target_named(target)
         self.assembly.workers[target].wake(forget_backoff=True)
+
+    async def evacuate(self, request: EvacuationRequest) -> tuple[dict[str, Any], bool]:
+        """Order an evacuation: it is kept first, and goes on from there."""
+        store, state = self.assembly.store, self.assembly.context.config.host.state
+        one, new = await asyncio.to_thread(
+            order.start, store, state, request.who, level=request.level, category=request.category,
+            details=order.Details(**request.said), drill=request.drill,
+        )  # fmt: skip
+        self.evacuator.wake()
+        return await asyncio.to_thread(view.document, store, one), not new
+
+    async def evacuation(self) -> dict[str, Any] | None:
+        """The document of the evacuation that goes on."""
+        store = self.assembly.store
+        one = await asyncio.to_thread(order.going_on, store)
+        return None if one is None else await asyncio.to_thread(view.document, store, one)
+
+    async def end_evacuation(self, who: str, note: str) -> dict[str, Any] | None:
+        """End it."""
+        store, state = self.assembly.store, self.assembly.context.config.host.state
+        one = await asyncio.to_thread(order.going_on, store)
+        if one is None:
+            return None
+        details = order.Details(note=note) if note else None
+        ended = await asyncio.to_thread(order.end, store, state, one, who, details)
+        self.evacuator.wake()
+        return await asyncio.to_thread(view.document, store, ended)
+
+    async def pull_list(self) -> dict[str, Any] | None:
+        """The kept pull list."""
+        found = await asyncio.to_thread(kept.read, self.assembly.context.config.host.state)
+        return None if found is None else kept.document(found)

@@ -54,6 +54,7 @@ class Health:
         self._record = record
         self._prepared = False
         self._repair = bool(int(store.get_meta(f"repair:{target.name}") or 0))
+        self._broken_bytes = 0  # that a dead process had to send is not known
         self._broke_at: float | None = None
         self._flowed_at: float | None = None
         self._returned_at: float | None = None
@@ -64,15 +65,21 @@ class Health:
         broke = self._broke_at
         return Line() if broke is None or time.monotonic() - broke > SHAKY_SECONDS else SHAKY
 
-    async def make_ready(self, *, again: bool = False) -> None:
-        """Look at the target where that is due: at first, after a failure, after a broken upload, or ``again``."""
-        if self._prepared and not self._repair and not again:
+    async def make_ready(self, *, again: bool = False, worth: int = 0) -> None:
+        """Look at the target where that is due: at first, after a failure, after a broken upload, or ``again``.
+
+        ``worth``: what a broken upload must have had to send (bytes) for its index to be mended now: less than that is
+        sent again sooner.
+        """
+        repair = self._repair and self._broken_bytes >= worth
+        if self._prepared and not repair and not again:
             return
-        found = self._prepare(self._target, self._repair)
+        found = self._prepare(self._target, repair)
         if asyncio.iscoroutine(found):
             await found
         self._prepared = True
-        self._set_repair(False)
+        if repair:
+            self._set_repair(False)
 
     def look_again(self) -> None:
         """Look at the target before the next run."""
@@ -86,9 +93,12 @@ class Health:
             if seconds >= FLOWING_SECONDS:
                 self._flowed_at = time.monotonic()
         if total >= REPAIR_BYTES:
+            self._broken_bytes = max(self._broken_bytes, total)
             self._set_repair(True)
 
     def _set_repair(self, wanted: bool) -> None:
+        if not wanted:
+            self._broken_bytes = 0
         if wanted != self._repair:
             self._repair = wanted
             self._note("repair", str(int(wanted)))

@@ -80,16 +80,21 @@ def monotone_time(store: Store) -> tuple[int, datetime | None]:
 
 
 async def make(
-    context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet, line: Line
-) -> Done:
-    """Make one full or express snapshot and acknowledge what it settles. Raises VaultdError; nothing is lost then."""
+    context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet, line: Line,
+    *, run: str = "", beside: str = "", on_moved: Callable[[int, int], None] | None = None,
+) -> Done:  # fmt: skip
+    """Make one full or express snapshot and acknowledge what it settles. Raises VaultdError; nothing is lost then.
+
+    ``run``: its change set, where that is known already; ``beside``: the change set of another express run that is
+    still going on at this target. ``on_moved`` is told how many files and bytes restic has read.
+    """
     store = context.store
-    run = new_change_set(store.next_order())
+    run = run or new_change_set(store.next_order())
     moment, forced = monotone_time(store)
     tags = tags_of(vault.name, kind, run, vault.root)
     begun = time.monotonic()
-    store.begin_run(run, target.id, vault.id, kind)
-    watcher = _Watcher(context, vault, target, kind, changes)
+    store.begin_run(run, target.id, vault.id, kind, beside)
+    watcher = _Watcher(context, vault, target, kind, changes, on_moved)
     changes.began = time.time_ns()
     listing: Path | None = None
     try:
@@ -237,9 +242,11 @@ class _Watcher:
     """Turns restic's counts into Progress with our totals."""
 
     def __init__(
-        self, context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet
-    ) -> None:
+        self, context: Context, vault: VaultRef, target: TargetRef, kind: SnapshotKind, changes: ChangeSet,
+        on_moved: Callable[[int, int], None] | None,
+    ) -> None:  # fmt: skip
         self._report: Callable[[Progress], None] = context.on_progress
+        self._on_moved = on_moved
         self._names = (vault.name, target.name, kind.value)
         self._totals = changes.expected
         if kind is SnapshotKind.FULL:  # what the last scan counted, and at least what is known to be new
@@ -252,6 +259,8 @@ class _Watcher:
     def moved(self, files_done: int, bytes_done: int) -> None:
         """restic has read so much."""
         self.bytes_done = bytes_done
+        if self._on_moved is not None:
+            self._on_moved(files_done, bytes_done)
         now = time.monotonic()
         self._marks = [*self._marks[-20:], (now, bytes_done)]
         first_time, first_bytes = self._marks[0]

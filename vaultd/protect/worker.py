@@ -10,26 +10,20 @@ import contextlib
 import time
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Iterable
-from functools import partial
 from typing import Protocol
 
-from vaultd.config.model import DumpConfig
-from vaultd.errors import ResticError, RootError, TargetFullError, UnreachableError, VaultdError
+from vaultd.errors import RootError, VaultdError
 from vaultd.model import SnapshotKind
-from vaultd.protect import changeset, dump, failure
-from vaultd.protect.alarm import check_mass_change, note_exceptions
-from vaultd.protect.batches import first_batch
-from vaultd.protect.changeset import ChangeSet
-from vaultd.protect.cost import EXPRESS_FILES, rest_after
-from vaultd.protect.health import Health, Prepare
+from vaultd.protect import failure
+from vaultd.protect.cost import EXPRESS_FILES
+from vaultd.protect.health import Prepare
 from vaultd.protect.hold import Turn
 from vaultd.protect.refs import Context, TargetRef, VaultRef
-from vaultd.protect.root import check_root, mount_gone
-from vaultd.protect.schedule import IDLE_SECONDS, Round, Schedule, Series
-from vaultd.protect.snapshot import SHAKY, Done, make
-from vaultd.protect.statecopy import StateCopy
+from vaultd.protect.root import mount_gone
+from vaultd.protect.runs import Runs
+from vaultd.protect.schedule import IDLE_SECONDS, Round, Series
+from vaultd.protect.snapshot import Done
 
-NOTHING_SECONDS = 5.0
 DEMAND_ROUNDS = 6
 
 
@@ -43,21 +37,33 @@ class Spare(Protocol):
         """Do some of it; may be cancelled at any moment. Raises VaultdError when the target cannot be used."""
 
 
-class Worker:
+class Urgent(Protocol):
+    """Work that goes before everything else (``protect.hurry``)."""
+
+    async def run(self) -> bool:
+        """Do all there is. Whether there was any. Raises VaultdError when the target cannot be used."""
+
+    def lets_go_on(self, vault: int, kind: SnapshotKind, size: int) -> bool:
+        """Whether an ordinary run of so many bytes that is on its way need not be broken off for it."""
+
+
+URGENT_WAIT = 3.0
+"""So soon a target that failed is tried again then."""
+
+
+class Worker(Runs):
     """Protects the vaults of one target. ``prepare`` raises VaultdError while the target cannot be used."""
 
     def __init__(self, context: Context, target: TargetRef, vaults: Iterable[VaultRef], prepare: Prepare) -> None:
-        self.context = context
-        self.target = target
-        self.health = Health(context.store, target, prepare, context.custody.note)
-        self._state_copy = StateCopy(context, target)
-        self.schedule = Schedule(context, target, vaults, self._state_copy)
+        super().__init__(context, target, vaults, prepare)
         self._state = context.config.host.state
         self._wake = asyncio.Event()
         self._busy = Turn(context.config.target_folder(target.config))
         self._demands = 0
         self.spare: Spare | None = None
         """What is done here while there is nothing to protect."""
+        self._urgent: Urgent | None = None
+        self._attempting: asyncio.Task[Done | None] | None = None
 
     def close(self) -> None:
         """Give back what it holds open."""
@@ -95,8 +101,21 @@ class Worker:
             self.health.retry_at = 0.0
         self._wake.set()
 
-    def _shaky(self) -> bool:
-        return self.health.line() == SHAKY
+    def hurry(self, urgent: Urgent | None) -> None:
+        """An evacuation begins (None: it is over). The run in motion is interrupted: what it was to send is pending
+        still, and goes again in its turn."""
+        self._urgent = urgent
+        if urgent is not None:
+            self.health.retry_at = 0.0
+            on_its_way = self.on_its_way is not None and urgent.lets_go_on(*self.on_its_way)
+            if self._attempting is not None and not on_its_way:
+                self._attempting.cancel()
+        self._wake.set()
+
+    @property
+    def hurried(self) -> bool:
+        """Whether an evacuation goes on here: whatever else there is to do has to wait."""
+        return self._urgent is not None
 
     # the loop
 
@@ -118,17 +137,23 @@ class Worker:
                 async with self._busy:
                     now = time.monotonic()
                     chosen = Round(self.health.retry_at)
+                    if self._urgent is not None and chosen.at <= now:
+                        with failure.told(self._state):
+                            if await self._urgent.run():
+                                continue
                     if chosen.at <= now:
-                        chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self._shaky())
+                        chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self.is_shaky())
                         with failure.told(self._state):
                             if chosen.at <= now:
-                                await self._attempt(chosen)
+                                await self._interruptible(chosen)
                                 continue
                             if not await asyncio.to_thread(self.schedule.owes_content):
                                 await self.health.see_whether_it_is_over()
                             await self._spare_time(now)
             except VaultdError as error:
                 self.health.failed(error)
+                if self._urgent is not None:
+                    self.health.retry_at = min(self.health.retry_at, time.monotonic() + URGENT_WAIT)
                 continue
             until = chosen.at if self.spare is None else min(chosen.at, self.spare.due_at(time.monotonic()))
             try:
@@ -139,15 +164,15 @@ class Worker:
 
     async def _spare_time(self, now: float) -> None:
         """Do other work until something is due here, or somebody asks for something."""
-        if self.spare is None or self.spare.due_at(now) > now or self._demands:
+        if self.spare is None or self.spare.due_at(now) > now or self._demands or self._urgent is not None:
             return
         await self.health.make_ready()
         working = asyncio.create_task(self.spare.run())
         try:
-            while not working.done() and not self._demands:
+            while not working.done() and not self._demands and self._urgent is None:
                 self._wake.clear()
                 now = time.monotonic()
-                chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self._shaky())
+                chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self.is_shaky())
                 if chosen.at <= now:
                     break
                 woken = asyncio.create_task(self._wake.wait())
@@ -165,92 +190,19 @@ class Worker:
 
     # one run
 
-    async def _attempt(self, chosen: Round) -> Done | None:
-        """One run with all that goes before and after it. Raises VaultdError when the target or restic failed."""
-        series = chosen.series
-        if chosen.state is not None:
-            await self.health.make_ready()
-            begun = time.monotonic()
-            try:
-                await self._state_copy.make(chosen.state)
-            finally:
-                self.schedule.spent.add(time.monotonic() - begun)
-        if series is None:
-            return None
-        if chosen.dump is not None:
-            return await self._dump(series, chosen.dump)
+    async def _interruptible(self, chosen: Round) -> None:
+        """A run that ``hurry`` may break off."""
+        self._attempting = attempting = asyncio.create_task(self.attempt(chosen))
         try:
-            changes, kind = await self._take(series, chosen, all_due=False)
-            return await self._run(series, kind, changes)
-        except RootError:  # this vault only; the alert stands already
-            series.rest_until = time.monotonic() + IDLE_SECONDS
-            return None
-
-    async def _dump(self, series: Series, wanted: DumpConfig) -> Done | None:
-        await self.health.make_ready()
-        begun = time.monotonic()
-        try:
-            done = await dump.make_dump(self.context, series.vault, self.target, wanted)
+            await attempting
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if this is None or this.cancelling():  # this worker itself is to end
+                raise
         finally:
-            self.schedule.spent.add(time.monotonic() - begun)
-        self.health.succeeded()
-        return done
-
-    async def _take(self, series: Series, chosen: Round, *, all_due: bool) -> tuple[ChangeSet, SnapshotKind]:
-        store, vault, target = self.context.store, series.vault, self.target.id
-        series.settle.taken(time.monotonic())
-        state = await asyncio.to_thread(check_root, store, vault)
-        kind = SnapshotKind.EXPRESS if state.withhold_full else chosen.kind
-
-        def take() -> ChangeSet:
-            if kind is SnapshotKind.FULL:
-                backlog = store.backlog(target, vault.id)
-                if backlog.files > changeset.LARGE:
-                    find = partial(changeset.rows_for_full, store, vault, target, all_due)
-                    return changeset.take_as_seen(store, vault, find, [], (backlog.files, backlog.bytes))
-                rows = changeset.rows_for_full(store, vault, target, all_due)
-                return changeset.take(store, vault, rows, None)
-            if chosen.batch:
-                batch = first_batch(
-                    store.folder_sizes(vault.id, target), self.schedule.batch_bytes(series, shaky=self._shaky())
-                )
-                if batch is not None:
-                    return changeset.take_batch(store, vault, target, batch)
-            rows = changeset.rows_for_express(store, vault, target, all_due)
-            return changeset.take(store, vault, rows, [])
-
-        changes = await asyncio.to_thread(take)
-        changes.check = partial(check_mass_change, store, vault, self.target, changes)
-        return changes, kind
-
-    async def _run(self, series: Series, kind: SnapshotKind, changes: ChangeSet) -> Done | None:
-        if kind is SnapshotKind.EXPRESS and not changes.roots:
-            # Everything listed has vanished meanwhile, or a full snapshot is owed that is held back.
-            series.rest_until = time.monotonic() + NOTHING_SECONDS
-            return None
-        await self.health.make_ready()
-        begun = time.monotonic()
-        try:
-            done = await make(self.context, series.vault, self.target, kind, changes, self.health.line())
-        except (UnreachableError, ResticError, TargetFullError, asyncio.CancelledError) as error:
-            self.health.note_broken(changes.expected[1], error, time.monotonic() - begun)
-            raise
-        except RootError:  # what restic made of it may still have to be withdrawn
-            self.health.look_again()
-            raise
-        finally:
-            self.schedule.spent.add(time.monotonic() - begun, full=kind is SnapshotKind.FULL)
-        seconds = time.monotonic() - begun
-        if kind is SnapshotKind.FULL:
-            self.context.store.accept(series.vault.id, False)  # an emptied folder was meant once, not for ever
-        series.cost.learn(full=kind is SnapshotKind.FULL, seconds=done.seconds, sent=done.sent)
-        if not self.schedule.first_protection(series):
-            # After a full one, too, content waits only as long as the express snapshot that it needs is worth.
-            share, content = self.schedule.spent.share_with(seconds), min(seconds, series.cost.expected_express(0))
-            series.rest_until = time.monotonic() + rest_after(content, share, series.vault.config.objective)
-        self.health.succeeded()
-        await asyncio.to_thread(note_exceptions, self.context.store, series.vault, self.target)
-        return done
+            self._attempting = None
+            attempting.cancel()
+            await asyncio.gather(attempting, return_exceptions=True)
 
     # what somebody asked for
 
@@ -271,9 +223,9 @@ class Worker:
                     if todo is None:
                         break
                     with failure.told(self._state):
-                        changes, kind = await self._take(series, todo, all_due=True)
+                        changes, kind = await self.take(series, todo, all_due=True)
                         exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
-                        done = await self._run(series, kind, changes)
+                        done = await self.run_one(series, kind, changes)
                 if done is None and todo.kind is SnapshotKind.FULL and kind is SnapshotKind.EXPRESS:
                     raise mount_gone(series.vault)
                 if done is None:
@@ -286,7 +238,7 @@ class Worker:
             if full:
                 for wanted in series.vault.config.dump:
                     async with self._busy:
-                        await self._dump(series, wanted)
+                        await self.dump(series, wanted)
         except RootError:
             raise
         except VaultdError as error:
@@ -303,7 +255,7 @@ class Worker:
         open_rows = [row for row in rows if not (made and (row.problem or row.attempts >= DEMAND_ROUNDS))]
         if open_rows:
             backlog = self.context.store.backlog(self.target.id, series.vault.id)
-            kind, batch = self.schedule.kind(series, backlog, shaky=self._shaky())
+            kind, batch = self.schedule.kind(series, backlog, shaky=self.is_shaky())
             return Round(0.0, series, kind, batch)
         if full and not exact:
             return Round(0.0, series, SnapshotKind.FULL)

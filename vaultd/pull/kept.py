@@ -57,12 +57,17 @@ def read(state: Path) -> PullList | None:
             what, error.strerror or str(error), _("run it as root, or as the user of the daemon")
         ) from None
     try:
-        found = json.loads(raw)
-        if found["version"] != VERSION:
-            raise StateError(what, _("it is of version {version}").format(version=found["version"]), hint)
-        return _read(found)
+        return parse(json.loads(raw))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise StateError(what, _("it is damaged"), hint) from None
+
+
+def parse(found: Mapping[str, Any]) -> PullList:
+    """A list from its document. Raises StateError for one of a newer vaultd, and whatever a damaged one leads to."""
+    if found["version"] != VERSION:
+        what, hint = _("the kept pull list"), _("make it anew: vaultd disks pull-list --fresh")
+        raise StateError(what, _("it is of version {version}").format(version=found["version"]), hint)
+    return _read(found)
 
 
 # out

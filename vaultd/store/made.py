@@ -18,14 +18,14 @@ LOCK_SLACK_NS = 5 * 60 * 10**9
 class MadeStore(OwedStore):
     """Runs, snapshots and versions. An acknowledgement takes from the backlog what it settles."""
 
-    def begin_run(self, run: str, target: int, vault: int, kind: SnapshotKind) -> None:
-        """A run is about to start. There is one at a time on a target: one before it whose end could not be written,
-        because the disk was full, is over too."""
+    def begin_run(self, run: str, target: int, vault: int, kind: SnapshotKind, beside: str = "") -> None:
+        """A run is about to start. There is one at a time on a target, but for the one that it is started ``beside``:
+        one before it whose end could not be written, because the disk was full, is over too."""
         with self.database.write() as db:
             db.execute(
                 "UPDATE run SET state='failed', finished=?, seconds=0, error='state'"
-                " WHERE target=? AND state='running'",
-                (time.time_ns(), target),
+                " WHERE target=? AND state='running' AND id<>?",
+                (time.time_ns(), target, beside),
             )
             db.execute(
                 "INSERT INTO run(id, target, vault, kind, state, started) VALUES(?,?,?,?,'running',?)",

@@ -65,12 +65,12 @@ class UnrecordedStore(MadeStore):
         found: list[dict[str, Any]] = json.loads(self.get_meta("ledger:anchors") or "[]")
         return found
 
-    def add_event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Keep an event for the ledger."""
+    def add_event(self, kind: str, fields: Mapping[str, Any], at: int | None = None) -> None:
+        """Keep an event for the ledger: of now, or ``at`` a time (nanoseconds) before."""
         with self.database.write() as db:
             db.execute(
                 "INSERT INTO event(at, type, fields) VALUES(?,?,?)",
-                (time.time_ns(), kind, json.dumps(fields, ensure_ascii=False)),
+                (time.time_ns() if at is None else at, kind, json.dumps(fields, ensure_ascii=False)),
             )
 
     def owes_ledger(self) -> bool:
