@@ -23,6 +23,8 @@ class SlowLine:
         self._open: set[socket.socket] = set()
         self.sent = 0
         self.connections = 0
+        self.connected = 0.0
+        """When the last connection was accepted (monotonic seconds)."""
         self.refuses = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -59,7 +61,7 @@ class SlowLine:
             except OSError:
                 near.close()
                 continue
-            self.connections += 1
+            self.connections, self.connected = self.connections + 1, time.monotonic()
             with self._lock:
                 self._open |= {near, far}
             threading.Thread(target=self._pass, args=(near, far, True), daemon=True).start()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.kitting import vaultd
+from tests.mounting import mounted, needs_mounts
 from tests.site import Site, until
 from tests.slowline import SlowLine
 from vaultd.store import Store
@@ -307,6 +308,33 @@ def test_a_tier_is_told_with_all_that_was_sent_of_it(ward: Ward) -> None:
     assert sorted(told) == [(tier, state, 3, 3000) for tier in (1, 2, 3) for state in ("planned", "safe")]
     order = [one["type"] for one in ward.entries() if one["type"].startswith("evacuation-") and one["state"] == "safe"]
     assert order == ["evacuation-batch", "evacuation-tier"] * 3
+
+
+@needs_mounts
+def test_the_only_target_is_full_in_the_second_tier_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    root = tmp_path / "offsite"
+    root.mkdir()
+    with mounted(root, "-t", "tmpfs", "-o", "size=8m", "tmpfs"):
+        ward = Ward(tmp_path)
+        try:
+            ward.add_target()
+            ward.ready(rate=50e6)
+            ward.fill("charts", 3, MIB)
+            ward.fill("labs", 6, MIB)
+            ward.fill("office", 1, MIB)
+            ward.start()
+            ward.order()
+            until(lambda: "target-full" in ward.alerts(), "it is told")
+            first, *others = ward.tiers()
+            assert (first.state, [one.state for one in others]) == (SAFE, ["planned", "planned"])
+            page = vaultd("evacuate", "status", config=ward.file)
+            assert "target offsite is full" in page
+            subprocess.run(["mount", "-o", "remount,size=64m", root], check=True)
+            ward.wait_copied()
+            ward.assert_all_safe()
+            ward.assert_record_whole()
+        finally:
+            ward.close()
 
 
 def test_a_drill_runs_it_all_beside_the_real_thing_and_touches_nothing_of_it(ward: Ward) -> None:

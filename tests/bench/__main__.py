@@ -12,13 +12,28 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import burst, change, disks, first, large, ledger, line, media, pull, restore, steady, verify
+from tests.bench import (
+    burst,
+    change,
+    disks,
+    evacuation,
+    first,
+    large,
+    ledger,
+    line,
+    media,
+    pull,
+    restore,
+    steady,
+    verify,
+)
 from tests.bench.bench import Bench
 from tests.bench.rows import LEAST_RUNS, Figures, Row, as_json, cells, table
 
 ROWS: tuple[Row, ...] = (
     *first.ROWS, *change.ROWS, *steady.ROWS, *burst.ROWS, *large.ROWS, *line.ROWS, *restore.ROWS,
     *verify.ROWS, *ledger.ROWS, *disks.ROWS, *media.ROWS, *pull.ROWS,
+    *evacuation.ROWS,
 )  # fmt: skip
 
 

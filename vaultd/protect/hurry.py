@@ -97,8 +97,9 @@ class Hurry:
     _rested: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # No limit of bandwidth holds in an emergency.
-        self.target = replace(self.target, repository=replace(self.target.repository, limit_upload=None))
+        # No limit of bandwidth holds in an emergency, and nothing else on this host goes before.
+        urgent = replace(self.target.repository, limit_upload=None, urgent=True)
+        self.target = replace(self.target, repository=urgent)
         self.series = sorted(self.series, key=lambda one: (one.vault.config.priority, one.vault.name))
         self.rate = rate_of(self.context.store, self.target.name)
 

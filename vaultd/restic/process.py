@@ -76,7 +76,7 @@ async def run(
     command: list[str | bytes] = [find_binary(repository.binary), *ssh_log.options, *limit, *args]
     one = _Run(
         marker, on_line, on_error_line, stdout_to, over_ssh=repository.url.startswith("sftp:"), folder=folder,
-        stdout_fd=stdout_fd,
+        stdout_fd=stdout_fd, urgent=repository.urgent,
     )  # fmt: skip
     with ssh_log.open():
         try:
@@ -105,6 +105,7 @@ class _Run:
     over_ssh: bool = False
     folder: Path | None = None
     stdout_fd: int | None = None
+    urgent: bool = False
     begun: float = field(default_factory=time.monotonic)
     stalled: bool = False
     child: subprocess.Popen[bytes] | None = None
@@ -129,7 +130,8 @@ class _Run:
                 stderr=subprocess.PIPE,
                 env=env, cwd=self.folder or "/", start_new_session=True,
             )  # fmt: skip
-            give_way(self.child.pid)
+            if not self.urgent:
+                give_way(self.child.pid)
             self._notice_exit(self.child.pid)
             if started is not None:
                 started(self.child.pid, process_start(self.child.pid) or 0)

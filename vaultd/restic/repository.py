@@ -26,7 +26,8 @@ class Repository:
 
     ``url`` is restic's repository string; ``cache`` a folder of ours (also restic's HOME); ``options`` more global
     arguments, such as ``("-o", "sftp.args=-F '/x/ssh_config'")``; ``limit_upload`` and ``limit_download`` KiB/s;
-    ``temp`` its TMPDIR; ``files``: its own files without restic, where that way is known (``blobs``, ``contents``).
+    ``urgent``: it gives way to nobody on this host. ``temp`` its TMPDIR; ``files``: its own files without restic, where
+    that way is known (``blobs``, ``contents``).
     """
 
     url: str
@@ -38,6 +39,7 @@ class Repository:
     limit_upload: int | None = None
     limit_download: int | None = None
     temp: Path | None = None
+    urgent: bool = False
     files: Fetching | None = field(default=None, compare=False, repr=False)
 
 
