@@ -197,8 +197,8 @@ def evac_start(bench: Bench) -> Figures:
                 wards.end()
                 ground.wait(lambda: not ground.store.runs(state="running"), "no run is left")
                 figures.plain.append(_plain_start(ground, plain))
-                bench.tell(f"evac-start: connected after {connected[-1]:.2f} s, first byte after {figures.ours[-1]:.2f} s; "
-                           f"plain {figures.plain[-1]:.2f} s")  # fmt: skip
+                told = f"connected after {connected[-1]:.2f} s, first byte after {figures.ours[-1]:.2f} s"
+                bench.tell(f"evac-start: {told}; plain {figures.plain[-1]:.2f} s")
     extra = sorted(one - two for one, two in zip(figures.ours, figures.plain, strict=True))[len(figures.ours) // 2]
     figures.parts = [Part(sorted(connected)[len(connected) // 2], 1, " s"), Part(extra, 1, " s")]
     figures.notes.append(
