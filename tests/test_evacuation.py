@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -374,3 +375,29 @@ def test_a_real_order_ends_a_drill_at_once(ward: Ward) -> None:
     assert list((ward.state / "drills").iterdir()) == []
     assert "busy" in vaultd("--json", "evacuate", "start", "--drill", config=ward.file, code=1)
     ward.wait_copied()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("fault", ["the line is cut every 10 s", "the daemon is killed every 30 s"])
+def test_it_completes_whatever_happens_again_and_again(ward: Ward, fault: str) -> None:
+    ward.ready(rate=3e6)
+    for name in TIERS:
+        ward.fill(name, 60, MIB)
+        ward.fill(name, 200, 2000, "small")
+    (ward.folder / "office" / "one large").write_bytes(os.urandom(80 * MIB))  # 28 s of the line
+    ward.start()
+    ward.order()
+    turns = 0
+    while ward.going().state != "copied":
+        time.sleep(10 if fault.startswith("the line") else 30)
+        turns += 1
+        if fault.startswith("the line"):
+            ward.line.cut()
+        else:
+            ward.kill()
+            ward.start()
+        assert turns < 200
+    print(f"{fault}: {turns} times; {ward.line.sent >> 20} MiB sent; {Counter(one.state for one in ward.batches())}")
+    ward.assert_all_safe()
+    ward.assert_record_whole()

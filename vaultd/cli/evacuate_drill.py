@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vaultd import units
 from vaultd.cli.base import Cli
 from vaultd.cli.format import duration
 from vaultd.errors import (
@@ -88,7 +89,7 @@ def _practise(
         _until(lambda: _protected(client), START_SECONDS, _("the drill's vaults are not protected yet"), real)
         drill.fill(size)
         document, _joined = client.evacuate({**said, "drill": True})
-        cli.note(_("DRILL: ordered; {size} bytes are on their way.").format(size=size))
+        cli.note(_("DRILL: ordered; {size} are on their way.").format(size=units.size(size)))
 
         def over() -> bool:
             nonlocal document
