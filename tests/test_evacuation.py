@@ -21,6 +21,7 @@ from tests.kitting import vaultd
 from tests.mounting import mounted, needs_mounts
 from tests.site import Site, until
 from tests.slowline import SlowLine
+from vaultd.protect.hold import held
 from vaultd.store import Store
 from vaultd.store.evacuations import BROKEN, SAFE, BatchRow, Evacuation, TierRow
 
@@ -375,6 +376,24 @@ def test_a_real_order_ends_a_drill_at_once(ward: Ward) -> None:
     assert list((ward.state / "drills").iterdir()) == []
     assert "busy" in vaultd("--json", "evacuate", "start", "--drill", config=ward.file, code=1)
     ward.wait_copied()
+
+
+def test_a_command_that_has_the_target_to_itself_makes_way(ward: Ward) -> None:
+    ward.ready()
+    ward.fill("charts", 1, 1000)
+    ward.line.rate = 2e3  # it will be at work for a while
+    forgetting = subprocess.Popen(
+        [sys.executable, "-m", "vaultd", "--config", ward.file, "forget", "charts", "--yes"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until(lambda: held(ward.state / "targets" / "offsite"), "the command has its turn")
+    ward.start()
+    ward.order()
+    _out, err = forgetting.communicate(timeout=60)
+    assert forgetting.returncode == 1 and "an evacuation was ordered" in err
+    ward.line.rate = 1e9
+    ward.wait_copied()
+    ward.assert_all_safe()
 
 
 @pytest.mark.soak

@@ -89,10 +89,11 @@ def _new_file(cli: Cli, certificate: Path | None, vault: str) -> Path:
 def _counted(
     cli: Cli, found: Sequence[Place], store: Store | None, wanted: Sequence[bytes]
 ) -> dict[str, tuple[int, int]]:
+    from vaultd.cli.turn import turn
     from vaultd.retain.destroy import count
 
     async def go(place: Place) -> tuple[int, int]:
-        async with places.turn(cli, place.target.name, store):
+        async with turn(cli, place.target.name, store):
             return await count(place, wanted)
 
     counts = dict[str, tuple[int, int]]()
@@ -107,9 +108,10 @@ def _counted(
 
 
 async def _at_target(cli: Cli, place: Place, store: Store | None, wanted: Sequence[bytes]) -> Destroyed:
+    from vaultd.cli.turn import turn
     from vaultd.retain.destroy import destroy as carry_out
 
-    async with places.turn(cli, place.target.name, store):
+    async with turn(cli, place.target.name, store):
         return await carry_out(place, wanted)
 
 

@@ -142,9 +142,10 @@ def _carry_out_all(
 
 
 async def _at_target(cli: Cli, place: Place, store: Store | None, plan: Plan, choices: dict[str, bool]) -> Done:
+    from vaultd.cli.turn import turn
     from vaultd.retain.forget import carry_out, look, refuse_odd
 
-    async with places.turn(cli, place.target.name, store):
+    async with turn(cli, place.target.name, store):
         again = await look(place)  # what came meanwhile counts too; but nothing goes that was not shown
         if not choices["keep_odd"]:
             refuse_odd(place, again.choice.odd)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from vaultd.config import Config, TargetConfig
     from vaultd.retain.place import Place
     from vaultd.store import Store
-
-TURN_SECONDS = 1800.0
-"""So long the daemon's run may go on before a command gives up: a full snapshot of a large vault."""
 
 
 def credential_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,25 +70,6 @@ def opened(cli: Cli) -> Iterator[Store | None]:
         yield store
     finally:
         store.close()
-
-
-@contextlib.asynccontextmanager
-async def turn(cli: Cli, target: str, store: Store | None) -> AsyncIterator[None]:
-    """Have a target to oneself: the daemon's run there is waited for, and its next one waits."""
-    from vaultd.protect.hold import Turn, held
-
-    if store is None:
-        yield
-        return
-    config = cli.config()
-    if held(config.target_folder(config.target_named(target))):
-        cli.note(_("Another vaultd works at target {name}: waiting for its run to end.").format(name=target))
-    own = Turn(config.target_folder(config.target_named(target)), wait=TURN_SECONDS)
-    try:
-        async with own:
-            yield
-    finally:
-        own.close()
 
 
 @contextlib.contextmanager

@@ -103,6 +103,7 @@ async def _repair(
     cli: Cli, place: Place, others: Sequence[tuple[str, Repository]], store: Store | None, work: Path, *, live: bool,
     dry: bool, accept: bool,
 ) -> Result:  # fmt: skip
+    from vaultd.cli.turn import turn
     from vaultd.repair.mend import look, repair
     from vaultd.restic import commands
 
@@ -114,7 +115,7 @@ async def _repair(
             places.tell(cli, {name: error})
             continue
         listed[name] = (repository, [one for one in found if one.host == place.host])
-    async with places.turn(cli, place.target.name, store):
+    async with turn(cli, place.target.name, store):
         if dry:
             return await look(place, cli.note)
         return await repair(place, dict(listed), work, cli.note, use_live=live, accept_loss=accept)

@@ -46,6 +46,9 @@ PACK_MEGABYTES = 8
 REPAIR_SECONDS = 40.0
 """What a break has cost is sent again where that takes less than this: to mend the index first is no quicker."""
 
+EXACT_SHARE = 0.02
+"""A full snapshot follows a tier where it takes no more than this part of the time that the other tiers still need."""
+
 LOOK_SECONDS = 0.05
 
 
@@ -95,6 +98,8 @@ class Hurry:
     rate: float | None = None
     over: bool = False
     _rested: dict[int, float] = field(default_factory=dict)
+    _exact: set[int] = field(default_factory=set)
+    """The tiers that a full snapshot has followed, or that had no need of one."""
 
     def __post_init__(self) -> None:
         # No limit of bandwidth holds in an emergency, and nothing else on this host goes before.
@@ -121,6 +126,8 @@ class Hurry:
             while True:
                 if ready is None and len(sending) < 2 and not self.over:
                     ready = await self._next(list(sending.values()))
+                if ready is not None and not sending and not self.over:
+                    await self._make_exact(ready)
                 if ready is not None and self._may_start(ready, list(sending.values())):
                     sending[self._start(ready, list(sending.values()))] = ready
                     ready, sent = None, True
@@ -210,6 +217,48 @@ class Hurry:
         if self.rate is None:
             return int(series.cost.rate * min(self.seconds, FIRST_SECONDS))
         return max(1, int(self.rate * self.seconds))
+
+    # exact
+
+    async def _make_exact(self, ready: _Batch) -> None:
+        """Before a tier begins: full snapshots of those before it, where that costs the rest next to nothing."""
+        for number, tier in self.tiers():
+            if number >= ready.tier or number in self._exact:
+                continue
+            self._exact.add(number)
+            for series in tier:
+                if await asyncio.to_thread(self._is_affordable, series, number):
+                    await self._full(series)
+
+    def _is_affordable(self, series: Series, tier: int) -> bool:
+        store, vault = self.context.store, series.vault
+        backlog = store.backlog(self.target.id, vault.id)
+        first = store.last_snapshot(self.target.id, vault.id, SnapshotKind.FULL) is None  # it would read all again
+        if first or not backlog.owed or backlog.files:
+            return False
+        left = sum(
+            store.backlog(self.target.id, one.vault.id).bytes
+            for number, later in self.tiers() if number > tier for one in later
+        )  # fmt: skip
+        expected = series.cost.expected_full(store.totals(vault.id)[0], 0)
+        return expected <= EXACT_SHARE * left / self._rate()
+
+    async def _full(self, series: Series) -> None:
+        store, vault = self.context.store, series.vault
+
+        def take() -> ChangeSet | None:
+            if check_root(store, vault).withhold_full:
+                return None
+            return changeset.take(store, vault, changeset.rows_for_full(store, vault, self.target.id, False), None)
+
+        try:
+            changes = await asyncio.to_thread(take)
+            if changes is not None:
+                line = Line(pack_size=PACK_MEGABYTES)
+                done = await make(self.context, vault, self.target, SnapshotKind.FULL, changes, line)
+                series.cost.learn(full=True, seconds=done.seconds, sent=done.sent)
+        except RootError:  # its alert stands
+            self._rested[vault.id] = time.monotonic() + 5.0
 
     # sending
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Protocol
 
 from vaultd.errors import RootError, VaultdError
@@ -88,6 +88,9 @@ class Worker(Runs):
             series.settle.quiet()
         else:
             series.settle.touch(heard)
+        on_its_way = self._urgent is None or self.on_its_way is None or self._urgent.lets_go_on(*self.on_its_way)
+        if self._attempting is not None and not on_its_way:
+            self._attempting.cancel()  # an evacuation never waits for a full snapshot
         self._wake.set()
 
     def wait_for_scan(self, vault: int) -> None:
@@ -145,7 +148,7 @@ class Worker(Runs):
                         chosen = await asyncio.to_thread(self.schedule.choose, now, shaky=self.is_shaky())
                         with failure.told(self._state):
                             if chosen.at <= now:
-                                await self._interruptible(chosen)
+                                await self._interruptible(self.attempt(chosen))
                                 continue
                             if not await asyncio.to_thread(self.schedule.owes_content):
                                 await self.health.see_whether_it_is_over()
@@ -190,15 +193,16 @@ class Worker(Runs):
 
     # one run
 
-    async def _interruptible(self, chosen: Round) -> None:
-        """A run that ``hurry`` may break off."""
-        self._attempting = attempting = asyncio.create_task(self.attempt(chosen))
+    async def _interruptible(self, run: Coroutine[None, None, Done | None]) -> Done | None:
+        """A run that ``hurry`` may break off: None then."""
+        self._attempting = attempting = asyncio.create_task(run)
         try:
-            await attempting
+            return await attempting
         except asyncio.CancelledError:
             this = asyncio.current_task()
             if this is None or this.cancelling():  # this worker itself is to end
                 raise
+            return None
         finally:
             self._attempting = None
             attempting.cancel()
@@ -225,7 +229,7 @@ class Worker(Runs):
                     with failure.told(self._state):
                         changes, kind = await self.take(series, todo, all_due=True)
                         exact = exact or (kind is SnapshotKind.FULL and changes.upto >= upto)
-                        done = await self.run_one(series, kind, changes)
+                        done = await self._interruptible(self.run_one(series, kind, changes))
                 if done is None and todo.kind is SnapshotKind.FULL and kind is SnapshotKind.EXPRESS:
                     raise mount_gone(series.vault)
                 if done is None:
