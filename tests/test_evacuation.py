@@ -35,7 +35,8 @@ class Ward(Site):
     line: SlowLine
 
     def ready(self, rate: float = 4e6, **values: Any) -> None:
-        """Protected; then the daemon is stopped."""
+        """Protected, with no daemon. What changes then is not sent before an order, unless ``values`` say so."""
+        values = {"settle": "1h", "max_delay": "1h", **values}
         server = self.servers["offsite"]
         self.line = SlowLine(server.port, rate)
         known = Path(str(self.targets["offsite"]["known_hosts"]))
@@ -227,7 +228,7 @@ def test_an_order_interrupts_a_first_protection_of_something_less_important(ward
 
 
 def test_it_is_ended_while_it_copies_and_the_rest_is_protected_as_ever(ward: Ward) -> None:
-    ward.ready(rate=2e6)
+    ward.ready(rate=2e6, settle="200ms", max_delay="2s")
     ward.fill("charts", 2, MIB)
     ward.fill("office", 6, MIB)
     ward.start()

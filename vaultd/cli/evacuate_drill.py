@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vaultd.evacuate.rehearsal import Measured, Rehearsal
 
 POLL_SECONDS = 0.1
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 
 def run(cli: Cli, said: dict[str, str], size: int, limit: float) -> int:
