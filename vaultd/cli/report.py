@@ -21,7 +21,7 @@ from vaultd.names import display
 
 if TYPE_CHECKING:
     from vaultd.ledger.verify.tree import Progress as Told
-    from vaultd.report.audit import Verified
+    from vaultd.report.heads import Verified
     from vaultd.report.period import Period
 
 
@@ -138,7 +138,7 @@ def _teller(shown: progress.Display, phase: str) -> Told:
 
 def _verified(where: Path, tell: Told, *, lenient: bool) -> Verified:
     from vaultd.ledger.verify import Finding, verify
-    from vaultd.report.audit import Verified
+    from vaultd.report.heads import Verified
 
     if not where.is_dir():
         raise LedgerMissingError(_("there is no ledger"), display(where), _("make it: `vaultd ledger init`"))
@@ -160,7 +160,7 @@ def _verified(where: Path, tell: Told, *, lenient: bool) -> Verified:
 def _as_it_says(where: Path, problem: str) -> Verified:
     """A ledger that does not hold, as far as its newest checkpoint can be read. Raises LedgerError."""
     from vaultd.ledger.reading import Reader
-    from vaultd.report.audit import Verified
+    from vaultd.report.heads import Verified
 
     reader = Reader(where)
     return Verified(where, reader.signed.origin, reader.signed.size, reader.signed.root, 0, problem)
