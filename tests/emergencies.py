@@ -1,7 +1,7 @@
-"""Ledgers of evacuations and drills, written entry by entry by the real writer: what a fire in the night leaves on record.
+"""Ledgers of evacuations and drills, written entry by entry by the real writer: what a fire at night leaves on record.
 
-``fire`` has everything that a report can show; ``drills`` are some years of practice. The same call gives the same bytes.
-``python -m tests.emergencies DIR`` writes both below DIR, for a look at the pages.
+``fire`` has everything that a report can show; ``drills`` is some months of practice. The same call gives the
+same bytes. ``python -m tests.emergencies DIR`` writes both below DIR, for a look at the pages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.reporting import DAY, HOUR, MINUTE, SECOND, START, Story, describe, story
+from tests.reporting import DAY, HOUR, SECOND, START, Story, describe, story
 from vaultd.ledger.entry import time_text
 
 FIRE = START + 3 * DAY + 19 * HOUR  # 3 in the morning in Shanghai
@@ -68,7 +68,8 @@ class Fire:
             self.told.say("evacuation-batch", **fields)
 
     def tick(self, at: float, step: str, state: str, **fields: object) -> None:
-        values = {"person": "李娜", "time": self.moment(at), "time_source": "host-clock-synchronised", "who": LI, **fields}
+        values = {"person": "李娜", "time": self.moment(at), "time_source": "host-clock-synchronised", "who": LI}
+        values.update(fields)  # type: ignore[arg-type]
         self.say(at, "playbook-step", of=self.name, playbook="fire", step=step, state=state, drill=self.drill, **values)
 
     def disk(self, at: float, label: str, state: str, by: str, to: str, event: str, **fields: object) -> None:
@@ -136,7 +137,7 @@ def _order(one: Fire) -> None:
         for target in ("bunker", "annex"):
             one.tier(0.5, tier, target, "planned", files, size)
     for step, text, role, limit in (
-        ("alarm", "拉响火警，拨打 119", "operator", 60), ("people", "Everybody is out of the building", "director", 300),
+        ("alarm", "拉响火警，拨打 119", "operator", 60), ("people", "Everybody is outside", "director", 300),
         ("disks", "Pull the disks of the list", "custodian", 600), ("power", "切断机房电源", "operator", 900),
         ("stolen", "Write down what is missing", "custodian", None),
     ):  # fmt: skip
@@ -170,8 +171,8 @@ def _copying(one: Fire) -> None:
     one.batch(160, 1, "annex", 300 * MIB, 80)
     one.tier(160.5, 1, "annex", "safe", 240, 900 * MIB)
     one.batch(150, 2, "bunker", 500 * MIB, 30)
-    one.say(181, "warning-answer", warning="W-2026-001", revision=2, state="acknowledged", person="王芳", who="uid 1008",
-            how="in person")  # fmt: skip
+    one.say(181, "warning-answer", warning="W-2026-001", revision=2, state="acknowledged", person="王芳",
+            who="uid 1008", how="in person")  # fmt: skip
 
 
 def _rest(one: Fire) -> None:
@@ -237,7 +238,7 @@ def _drill(told: Story, number: int, when: int, slow: float) -> None:
             one.batch(at * slow + 20 * number_, tier, target, 64 * MIB, 20)
             one.tier(at * slow + 20 * number_ + 0.4, tier, target, "safe", 20, 64 * MIB)
     one.say(200 * slow, "evacuation-measured", evacuation=one.name, what="restore", target="bunker",
-            milliseconds=round(9000 * slow), files=20, size=64 * MIB, differences=1 if slow > 1.4 else 0, drill=1)  # fmt: skip
+            milliseconds=round(9000 * slow), files=20, size=64 * MIB, differences=int(slow > 1.4), drill=1)  # fmt: skip
     one.step(220 * slow, "copied", level="II", category="fire", who=ROOT)
     one.step(260 * slow, "ended", level="II", category="fire", who=WEI, director="张伟")
 

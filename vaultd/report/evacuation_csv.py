@@ -1,5 +1,6 @@
-"""The indicators of drills and evacuations as a table for spreadsheets: a row for each as a whole, for each vault at each
-target in it, and for each practised restore. UTF-8 with a byte-order mark; a cell that is empty is not on record."""
+"""The indicators of drills and evacuations as a table for spreadsheets: a row for each as a whole, for each vault in it
+at each target, and for each practised restore. UTF-8 with a byte-order mark; what an empty cell is of is not on record.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ WHOLE = (
     "steps", "steps_late", "daemon_down_seconds", "line_down_seconds", "open_items",
 )  # fmt: skip
 OWN = (
-    "safe_seconds", "waited_seconds", "recovery_point_objective_seconds", "recovery_point_met", "recovery_point_seconds",
+    "safe_seconds", "waited_seconds", "recovery_point_objective_seconds", "recovery_point_met",
+    "recovery_point_seconds",
 )  # fmt: skip
 """Only of a vault; the last of a practised restore: the age of the youngest content that it brought back."""
 

@@ -121,5 +121,3 @@ class Disks:
 def item(kind: str, what: str, who: str | None, since: str | None, due: str | None = None) -> dict[str, Any]:
     """An open item: of which kind, what it is about, who owes it, since when, and until when."""
     return {"kind": kind, "what": what, "who": who, "since": since, "due": due}
-
-

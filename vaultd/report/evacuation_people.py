@@ -156,7 +156,7 @@ class People:
     # what is owed, and what happened
 
     def open_items(self) -> Iterator[dict[str, Any]]:
-        """Approvals that are missing, warnings that nobody has acknowledged, notices that did not arrive, open steps."""
+        """Approvals that are missing, warnings not acknowledged, notices that did not arrive, open steps."""
         for one in self.approvals():
             if one["missing"] is None:
                 yield item("approval", one["request"], None, None)
@@ -185,7 +185,8 @@ class People:
         for one in self.notices:
             yield _event("notice", one, one.when, "of", "channel", "person", "attempts", "error")
         for one in self.ticks:
-            yield _event("step", one, one.moment, "playbook", "step", "text", "person", "note", "time_source")
+            if one.fields["state"] != "open":
+                yield _event("step", one, one.moment, "playbook", "step", "text", "person", "note", "time_source")
         for one in _once(self._requested):
             yield _event("approval", one, one.when, "action", "requester", "roles")
         for one in self._approved:

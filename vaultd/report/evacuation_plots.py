@@ -157,10 +157,20 @@ def _target(picture: Picture, clock: Clock, figures: Mapping[str, Any], target: 
         if line["target"] == target:
             left = clock.x(line["begin"])
             picture.box(left, top, max(clock.x(line["end"]) - left, 0.8), LANE, "cut")
+    _bars(picture, clock, figures, [row for row in figures["tiers"] if row["target"] == target], top)
+    for curve in figures["curves"]:
+        for point in curve["points"] if curve["target"] == target else ():
+            picture.line((clock.x(point["time"]), top + 13), (clock.x(point["time"]), top + 18), "tick good")
+    for row in figures["timeline"]["rows"]:
+        if row["lane"] == "broken" and row["details"].get("target") == target:
+            picture.line((clock.x(row["time"]), top + 12), (clock.x(row["time"]), top + 19), "tick bad")
+
+
+def _bars(
+    picture: Picture, clock: Clock, figures: Mapping[str, Any], tiers: Sequence[Mapping[str, Any]], top: float
+) -> None:  # fmt: skip
     left = clock.x(figures["evacuation"]["ordered"])
-    for row in figures["tiers"]:
-        if row["target"] != target:
-            continue
+    for row in tiers:
         right = clock.x(row["safe"])
         if right < left + 0.8 and row["safe"] is not None:
             continue
@@ -172,13 +182,6 @@ def _target(picture: Picture, clock: Clock, figures: Mapping[str, Any], target: 
         left = right
         if row["safe"] is None:
             break
-    for curve in figures["curves"]:
-        if curve["target"] == target:
-            for point in curve["points"]:
-                picture.line((clock.x(point["time"]), top + 13), (clock.x(point["time"]), top + 18), "tick good")
-    for row in figures["timeline"]["rows"]:
-        if row["lane"] == "broken" and row["details"].get("target") == target:
-            picture.line((clock.x(row["time"]), top + 12), (clock.x(row["time"]), top + 19), "tick bad")
 
 
 def _daemon(picture: Picture, clock: Clock, downs: Sequence[Mapping[str, Any]], top: float) -> None:

@@ -146,6 +146,10 @@ class Emergencies:
             if shape is not None:
                 self._entry(Seen(when, found["seq"], found["type"], found))
 
+    def tell(self, kind: str, fields: Mapping[str, Any], when: int) -> None:
+        """What is not on record yet, after all that is."""
+        self._entry(Seen(when, -1, kind, fields))
+
     def _entry(self, seen: Seen) -> None:
         kind, found = seen.kind, seen.fields
         if kind in OWN:

@@ -182,9 +182,19 @@ class Tiers:
                 "vault": vault, "target": target, "batches": count[vault, target], "bytes": size[vault, target],
                 "safe": self._vault_safe(vault, target), "waited_seconds": _seconds(waited),
                 "objective_seconds": None if objective is None else objective / 1000,
-                "met": None if objective is None or waited is None else waited <= objective * _MS,
+                "met": self._point_met(vault, target, objective, waited),
             })  # fmt: skip
         return found
+
+    def _point_met(self, vault: str, target: str, objective: int | None, waited: int | None) -> bool | None:
+        """Whether all of a vault was safe there while its oldest change had waited for no longer than the objective."""
+        if objective is None or waited is None:
+            return None
+        if waited > objective * _MS:
+            return False
+        if self._vault_safe(vault, target) is not None:
+            return True
+        return None if self.case.ended is None else False
 
     def _vault_safe(self, vault: str, target: str) -> float | None:
         """From the order until the last of a vault's tiers was safe, seconds; None: one of them is not."""

@@ -16,7 +16,8 @@ _STATES = {
     "interrupted": N_("interrupted"), "copied": N_("all copied"), "ended": N_("ended"), "refused": N_("refused"),
     "going on": N_("going on"),
     # tiers, batches
-    "planned": N_("planned"), "safe": N_("safe"), "exact": N_("exact"), "short": N_("short"), "broken": N_("broken off"),
+    "planned": N_("planned"), "safe": N_("safe"), "exact": N_("exact"), "short": N_("short"),
+    "broken": N_("broken off"),
     # the daemon
     "started": N_("started"), "stopped": N_("stopped"), "killed": N_("started after it was killed"),
     "rebooted": N_("started after the host"),
@@ -129,10 +130,14 @@ def elapsed(moment: str, order: str) -> str:
     return f"-{units.duration(-count)}" if count < 0 else units.duration(count)
 
 
+_DULL = (None, "", "host-clock-synchronised")
+"""What is not worth a word."""
+
+
 def details(found: Mapping[str, Any]) -> str:
     """The fields of an event in a line."""
     return "; ".join(f"{_(_FIELDS.get(name, '')) or words.field(name)}: {_value(name, one)}"
-                     for name, one in found.items() if one not in (None, ""))  # fmt: skip
+                     for name, one in found.items() if one not in _DULL)  # fmt: skip
 
 
 def _value(name: str, found: Any) -> str:
@@ -147,5 +152,3 @@ def _value(name: str, found: Any) -> str:
     if name in ("files", "attempts", "count") and isinstance(found, int):
         return units.number(found)
     return words.value(name, found)
-
-

@@ -71,6 +71,7 @@ def _environment(zone: timezone) -> Environment:
     )  # fmt: skip
     made.filters.update(
         moment=lambda text: "–" if text is None else period.shown(text, zone),
+        day=lambda text: "–" if text is None else period.shown(text, zone)[:10],
         duration=lambda seconds: "–" if seconds is None else units.duration(seconds),
         size=units.size, number=units.number, word=words.word, deed=words.deed, alert=words.alert, field=words.field,
         percent=lambda share: "–" if share is None else f"{share * 100:.1f} %",
