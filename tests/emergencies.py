@@ -40,7 +40,7 @@ class Fire:
         self.say(at, "evacuation", evacuation=self.name, state=state, time=self.moment(at), drill=self.drill, **values)
 
     def tier(self, at: float, tier: int, target: str, state: str, files: int, size: int, **fields: object) -> None:
-        vaults = {1: ["patients"], 2: ["research"], 3: ["finance", "letters"]}[tier]
+        vaults = {1: ["patients"], 2: ["research"], 3: ["finance", "letters"]}.get(tier, [])
         values: dict[str, object] = {"vaults": vaults, "objective_ms": {1: 120_000, 2: 480_000}.get(tier), **fields}
         if state == "safe":
             values.setdefault("milliseconds", round(at * 1000))

@@ -9,30 +9,48 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from vaultd.i18n import N_, _
 from vaultd.media.table import guarded
 
-WHOLE = (
-    "first_tier_seconds", "first_tier_everywhere_seconds", "all_seconds", "all_everywhere_seconds", "objectives",
-    "objectives_met", "objectives_missed", "files", "bytes", "short_bytes", "batches", "broken_batches",
-    "answer_recipients", "answer_answered", "answer_first_seconds", "answer_median_seconds", "answer_last_seconds",
-    "undelivered_notices", "restored_files", "restore_differences", "restore_seconds", "disks", "disks_complete",
-    "steps", "steps_late", "daemon_down_seconds", "line_down_seconds", "open_items",
-)  # fmt: skip
-OWN = (
-    "safe_seconds", "waited_seconds", "recovery_point_objective_seconds", "recovery_point_met",
-    "recovery_point_seconds",
-)  # fmt: skip
-"""Only of a vault; the last of a practised restore: the age of the youngest content that it brought back."""
+COLUMNS: dict[str, str] = {
+    "kind": N_("kind"), "id": N_("evacuation or drill"), "ordered": N_("ordered"), "ended": N_("ended"),
+    "state": N_("state"), "level": N_("level"), "category": N_("category"), "vault": N_("vault"),
+    "target": N_("target"),
+    # of a whole
+    "first_tier_seconds": N_("first tier safe at a target, s"),
+    "first_tier_everywhere_seconds": N_("first tier safe at all targets, s"),
+    "all_seconds": N_("everything safe at a target, s"),
+    "all_everywhere_seconds": N_("everything safe at all targets, s"), "objectives": N_("objectives"),
+    "objectives_met": N_("objectives met"), "objectives_missed": N_("objectives missed"), "files": N_("files"),
+    "bytes": N_("bytes"), "short_bytes": N_("bytes not safe at the end"), "batches": N_("batches"),
+    "broken_batches": N_("batches broken off"), "answer_recipients": N_("persons warned"),
+    "answer_answered": N_("persons who acknowledged"), "answer_first_seconds": N_("first acknowledgement, s"),
+    "answer_median_seconds": N_("median acknowledgement, s"), "answer_last_seconds": N_("last acknowledgement, s"),
+    "undelivered_notices": N_("notices not delivered"), "restored_files": N_("files restored"),
+    "restore_differences": N_("restored files that differ"), "restore_seconds": N_("restore, s"),
+    "disks": N_("disks"), "disks_complete": N_("disks with every signature"), "steps": N_("steps of the playbook"),
+    "steps_late": N_("steps that were late"), "daemon_down_seconds": N_("daemon not running, s"),
+    "line_down_seconds": N_("lines down, s"), "open_items": N_("open items"),
+    # of a vault, and of a practised restore
+    "safe_seconds": N_("safe after, s"), "waited_seconds": N_("oldest change had waited, s"),
+    "recovery_point_objective_seconds": N_("recovery-point objective, s"),
+    "recovery_point_met": N_("recovery-point objective met"), "recovery_point_seconds": N_("recovery point, s"),
+}  # fmt: skip
+"""The columns and their heads."""
 
-COLUMNS = ("kind", "id", "ordered", "ended", "state", "level", "category", "vault", "target", *WHOLE, *OWN)
+_KINDS = {
+    "drill": N_("drill"), "drill-vault": N_("drill, one vault"), "evacuation": N_("evacuation"),
+    "evacuation-vault": N_("evacuation, one vault"), "restore-drill": N_("restore drill"),
+}  # fmt: skip
 
 
 def table(figures: Mapping[str, Any]) -> bytes:
-    """The table of the figures of a trend; heads are names, the same in every language: programs read them."""
+    """The table of the figures of a trend, its heads in the language of the output."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([_(head) for head in COLUMNS.values()])
     for row in _rows(figures):
+        row["kind"] = _(_KINDS.get(row["kind"], ""))
         writer.writerow([_cell(row.get(name)) for name in COLUMNS])
     return out.getvalue().encode("utf-8-sig", "backslashreplace")
 
@@ -63,5 +81,5 @@ def _cell(found: Any) -> str:
     if found is None:
         return ""
     if isinstance(found, bool):
-        return "1" if found else "0"
+        return _("yes") if found else _("no")
     return guarded(found) if isinstance(found, str) else str(found)

@@ -134,7 +134,7 @@ def _placed(clock: Clock, steps: Sequence[Mapping[str, Any]]) -> list[tuple[floa
     found, ends = list[tuple[float, str, int]](), list[float]()
     lines = list[tuple[float, int]]()
     for step in steps:
-        x, word = clock.x(step["time"]), names.state(step["state"])
+        x, word = clock.x(step["time"]), fitted(names.state(step["state"]), 120)
         width = text_width(word) + 4
         x = min(x, WIDTH - width)
         for row in range(MOST_FLAG_ROWS):

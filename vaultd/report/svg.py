@@ -72,7 +72,7 @@ class Picture:
         """The SVG element."""
         head = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img"><title>{}</title>')
         return (
-            head.format(number(self.width), number(self.height), printable(self.title))
+            head.format(number(self.width), number(self.height), printable(self.title[:200]))
             + STYLE
             + _join(self._parts)
             + Markup("</svg>")
@@ -86,12 +86,14 @@ def text_width(words: str, size: float = 7.5) -> float:
 
 
 def fitted(words: str, room: float, size: float = 7.5) -> str:
-    """A text that takes no more room than this; cut with an ellipsis."""
-    if text_width(words, size) <= room:
-        return words
-    while words and text_width(words + "…", size) > room:
-        words = words[:-1]
-    return words + "…" if words else ""
+    """A text as it is shown, that takes no more room than this; cut with an ellipsis."""
+    words = printable(words[: int(room)])  # no character is narrower than one unit
+    left = room - text_width("…", size)
+    for at, one in enumerate(words):
+        left -= text_width(one, size)
+        if left < 0:
+            return words if text_width(words, size) <= room else words[:at] + "…"
+    return words
 
 
 def number(value: float) -> str:
