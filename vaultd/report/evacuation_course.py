@@ -48,7 +48,20 @@ class Course:
         self.case, self.found, self.span = case, found, over
         self.tiers, self.people, self.disks = tiers, people, disks
         self.alerts = [one for one in found.alerts if over.begin <= one.when <= over.end]
+        self.standing = self._standing()
         self.starts = [one for one in found.starts if over.begin <= one.when <= over.end]
+
+    def _standing(self) -> dict[tuple[str, str, str], Seen]:
+        """The alerts that stood when its time begins."""
+        found = {key: one for key, one in self.case.alerts.items() if one.when < self.span.begin}
+        for one in self.found.alerts:
+            if one.when < self.span.begin:
+                key = (one.fields["code"], one.fields.get("vault", ""), one.fields.get("target", ""))
+                if one.fields["state"] == "raised":
+                    found.setdefault(key, one)
+                elif one.fields["state"] == "cleared":
+                    found.pop(key, None)
+        return found
 
     def steps(self) -> list[dict[str, Any]]:
         """Order, judgement, and so on to the end: who and when."""
@@ -63,7 +76,8 @@ class Course:
     def downs(self) -> list[dict[str, Any]]:
         """When the daemon did not run."""
         found, since, silent = list[tuple[int, int | None, bool, bool]](), None, False
-        if self.case.running is False:
+        first = self.starts[0] if self.starts else None
+        if self.case.running is False if first is None else first.state == "started" and not first.silent:
             since = self.span.begin
         for one in self.starts:
             if one.state == "stopped":
@@ -83,9 +97,7 @@ class Course:
 
     def lines(self) -> list[dict[str, Any]]:
         """When each target was out of reach, as its alerts say."""
-        open_: dict[str, int] = {
-            target: self.span.begin for (code, _vault, target) in self.case.alerts if code == _LINE
-        }
+        open_: dict[str, int] = {target: self.span.begin for (code, _vault, target) in self.standing if code == _LINE}
         found = list[tuple[str, int, int | None]]()
         for one in self.alerts:
             if one.fields["code"] != _LINE:
@@ -105,7 +117,7 @@ class Course:
     def raised(self) -> list[dict[str, Any]]:
         """The alerts that were raised meanwhile, or stood already, by kind."""
         kinds = dict[tuple[str, str, str], dict[str, Any]]()
-        for key, one in sorted(self.case.alerts.items()):
+        for key, one in sorted(self.standing.items()):
             kinds[key] = {"times": 0, "first": one.when, "open": True, "before": True}
         for one in self.alerts:
             fields = one.fields

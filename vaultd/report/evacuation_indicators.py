@@ -32,7 +32,7 @@ def indicators(after: After) -> dict[str, Any]:
         "objectives": sum(one is not None for one in met), "objectives_met": sum(one is True for one in met),
         "objectives_missed": sum(one is False for one in met),
         "files": sum(row.safe_files for row in rows), "bytes": size,
-        "short_bytes": sum(0 if row.short is None else row.short.fields["size"] for row in rows),
+        "short_bytes": sum(after.tiers.unsafe(row)[1] for row in rows),
         "batches": sum(row.safe_batches for row in rows), "broken_batches": sum(row.broken for row in rows),
         **{f"answer_{name}": value for name, value in answered.items()},
         "undelivered_notices": len(after.people.undelivered()),

@@ -42,7 +42,7 @@ def chosen(found: Emergencies, name: str) -> Case:
     raise ConfigError(
         _("there is no report"), _("no evacuation {name} is on record").format(name=ascii(name)[1:-1][:80]),
         _("on record: {names}").format(names=", ".join(known)) if known
-        else _("this ledger has no evacuation and no drill: evacuate drill makes one"),
+        else _("this ledger has no evacuation and no drill"),
     )  # fmt: skip
 
 
@@ -104,9 +104,9 @@ class After:
             "batches": broken(self.tiers.batches), "notices": failed[:MOST_ROWS], "notices_count": len(failed),
             "alerts": self.course.raised(), "daemon": self.course.downs(), "lines": self.course.lines(),
             "short": [
-                {"tier": row.tier, "target": row.target, "files": row.short.fields["files"],
-                 "bytes": row.short.fields["size"]}
-                for row in rows if row.short is not None
+                {"tier": row.tier, "target": row.target, "files": self.tiers.unsafe(row)[0],
+                 "bytes": self.tiers.unsafe(row)[1]}
+                for row in rows if row.short is not None and row.safe is None
             ],
             "differences": sum(one["differences"] for one in self.measured()),
         }  # fmt: skip

@@ -1,11 +1,13 @@
 """What a ledger has of emergencies: the entries of each evacuation and drill, and of all that goes on around them.
 
 One pass. File versions are left out unread, and what has no end in number (alerts, snapshots, the daemon's starts) is
-kept only while an evacuation is going on; what is kept besides is as much as people do.
+kept only while an evacuation is going on, and some of what was just before: an order may come on record after what
+followed it. What is kept besides is as much as people do.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,9 @@ AROUND = frozenset(
      "media-signature", "improvement", "drill", "vault", "document"}
 )  # fmt: skip
 """Entries that may belong to one."""
+
+RECENT = 2000
+"""So much of each is kept from before."""
 
 _VERSION = b'"type":"version"'
 """In no other entry's bytes: within a text its quotes have backslashes before them."""
@@ -123,6 +128,9 @@ class Emergencies:
         self.software = ""
         self.bad = 0
         self._open = set[str]()
+        self._recent_alerts = deque[Seen](maxlen=RECENT)
+        self._recent_starts = deque[Start](maxlen=RECENT)
+        self._recent_lags = deque[tuple[tuple[str, str, str], int]](maxlen=RECENT)
         self._standing = dict[tuple[str, str, str], Seen]()
         self._alive = 0
         self._running: bool | None = None
@@ -162,9 +170,12 @@ class Emergencies:
             self._daemon(seen)
         elif kind == "snapshot":
             self._alive = seen.when
-            if self._open and "since_ns" in found:
-                lag = max(0, seen.when - int(found["since_ns"]))
-                self.lags.setdefault((found["vault"], found["target"], found["change_set"]), lag)
+            if "since_ns" in found:
+                key, lag = (found["vault"], found["target"], found["change_set"]), seen.when - int(found["since_ns"])
+                if self._open:
+                    self.lags.setdefault(key, max(0, lag))
+                else:
+                    self._recent_lags.append((key, max(0, lag)))
         elif kind == "verification":
             self._alive = seen.when
         elif kind == "begin":
@@ -176,11 +187,19 @@ class Emergencies:
         if case is None:
             case = self.cases[name] = Case(name, alerts=dict(self._standing), running=self._running)
             self._open.add(name)
+            self._begin_to_keep()
         case.add(seen)
         if seen.kind in ("evacuation-batch", "evacuation-tier"):
             self._alive = seen.when
         elif seen.kind == "evacuation" and seen.fields["state"] in ("ended", "refused"):
             self._open.discard(name)
+
+    def _begin_to_keep(self) -> None:
+        self.alerts.extend(self._recent_alerts)
+        self.starts.extend(self._recent_starts)
+        self.lags.update(self._recent_lags)
+        for recent in (self._recent_alerts, self._recent_starts, self._recent_lags):
+            recent.clear()
 
     def _alert(self, seen: Seen) -> None:
         found = seen.fields
@@ -189,15 +208,14 @@ class Emergencies:
             self._standing.setdefault(key, seen)
         elif found["state"] == "cleared":
             self._standing.pop(key, None)
-        if self._open or "at" in found:
-            self.alerts.append(seen)
+        (self.alerts if self._open or "at" in found else self._recent_alerts).append(seen)
 
     def _daemon(self, seen: Seen) -> None:
         state, boot = seen.fields["state"], seen.fields["boot"]
-        if self._open or "at" in seen.fields:
-            silent = state == "started" and self._running is True
-            rebooted = state == "started" and bool(self._boot) and boot != self._boot
-            self.starts.append(Start(seen.when, seen.seq, state, self._alive or seen.when, silent, rebooted))
+        silent = state == "started" and self._running is True
+        rebooted = state == "started" and bool(self._boot) and boot != self._boot
+        found = Start(seen.when, seen.seq, state, self._alive or seen.when, silent, rebooted)
+        (self.starts if self._open else self._recent_starts).append(found)
         self._running, self._boot, self._alive = state == "started", boot, seen.when
         self.software = seen.fields["software"]
 

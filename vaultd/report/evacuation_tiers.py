@@ -50,6 +50,23 @@ class Tiers:
             elif seen.kind == "evacuation-batch":
                 self._batch(seen)
 
+    def objective(self, row: Row) -> int | None:
+        """Within what it is to be safe, milliseconds: as its entries say, else the smallest recovery-point objective of
+        its vaults when the order was given. None: none is on record."""
+        if row.objective_ms is not None:
+            return row.objective_ms
+        known = [self.found.objective(vault, self.case.ordered) for vault in row.vaults]
+        return min((one for one in known if one is not None), default=None)
+
+    @staticmethod
+    def unsafe(row: Row) -> tuple[int, int]:
+        """What of a tier was not safe at the end, files and bytes: what was planned without its batches."""
+        if row.short is None or row.safe is not None:
+            return 0, 0
+        if row.planned is None:
+            return max(0, row.short.fields["files"]), max(0, row.short.fields["size"])
+        return max(0, row.files - row.safe_files), max(0, row.size - row.safe_size)
+
     def _row(self, seen: Seen) -> Row:
         key = (seen.fields["tier"], seen.fields["target"])
         return self.rows.setdefault(key, Row(*key))
@@ -96,12 +113,13 @@ class Tiers:
 
     def met(self, row: Row) -> bool | None:
         """Whether a tier was safe within its objective; None where it has none, or may still be."""
-        if row.objective_ms is None:
+        objective = self.objective(row)
+        if objective is None:
             return None
         taken = self.taken(row)
         if taken is not None:
-            return taken <= row.objective_ms * _MS
-        over = self.case.ended is not None or self.end - self.case.ordered > row.objective_ms * _MS
+            return taken <= objective * _MS
+        over = self.case.ended is not None or self.end - self.case.ordered > objective * _MS
         return False if over else None
 
     def in_order(self) -> list[Row]:
@@ -116,14 +134,17 @@ class Tiers:
                 "files": max(row.files, row.safe_files), "bytes": max(row.size, row.safe_size),
                 "planned": _moment(row.planned), "safe": self._safe_moment(row), "exact": _moment(row.exact),
                 "seconds": _seconds(self.taken(row)),
-                "objective_seconds": None if row.objective_ms is None else row.objective_ms / 1000,
+                "objective_seconds": self._objective_seconds(row),
                 "met": self.met(row), "batches": row.safe_batches, "batch_files": row.safe_files,
                 "batch_bytes": row.safe_size, "broken": row.broken, "broken_bytes": row.broken_size,
-                "short_files": 0 if row.short is None else row.short.fields["files"],
-                "short_bytes": 0 if row.short is None else row.short.fields["size"],
+                "short_files": self.unsafe(row)[0], "short_bytes": self.unsafe(row)[1],
             }
             for row in self.in_order()
         ]  # fmt: skip
+
+    def _objective_seconds(self, row: Row) -> float | None:
+        objective = self.objective(row)
+        return None if objective is None else objective / 1000
 
     def _safe_moment(self, row: Row) -> str | None:
         taken = self.taken(row)
@@ -138,8 +159,7 @@ class Tiers:
         total, bounds = 0, list[dict[str, Any]]()
         for row in rows:
             total += max(row.size, row.safe_size)
-            bounds.append({"tier": row.tier, "bytes": total, "objective_seconds":
-                           None if row.objective_ms is None else row.objective_ms / 1000})  # fmt: skip
+            bounds.append({"tier": row.tier, "bytes": total, "objective_seconds": self._objective_seconds(row)})
         points = list(self._points(target, rows))
         every = -(-len(points) // POINTS) or 1
         kept = [*points[:-1:every], *points[-1:]]

@@ -26,20 +26,22 @@ _STATES = {
     # warnings, answers, notices, approvals, steps of playbooks
     "proposed": N_("proposed"), "issued": N_("issued"), "adjusted": N_("adjusted"), "lifted": N_("lifted"),
     "declined": N_("declined"), "acknowledged": N_("acknowledged"), "repeated": N_("told again"),
-    "escalated": N_("escalated"), "sent": N_("sent"), "open": N_("open"), "used": N_("used"),
+    "escalated": N_("escalated"), "sent": N_("sent"), "open": N_("still open"), "used": N_("used"),
     "expired": N_("expired"), "withdrawn": N_("withdrawn"), "approved": N_("approved"), "skipped": N_("skipped"),
     "undone": N_("undone"), "done": N_("done"), "dropped": N_("dropped"),
 }  # fmt: skip
 
 _LANES = {
     "order": N_("evacuation"), "tier": N_("tier"), "broken": N_("batch"), "alert": N_("alert"), "daemon": N_("daemon"),
-    "disk": N_("disk"), "warning": N_("warning"), "answer": N_("answer"), "notice": N_("notice"),
+    "disk": N_("disk"), "warning": N_("early warning"), "answer": N_("answer"), "notice": N_("notice"),
     "step": N_("playbook"), "approval": N_("approval"),
 }  # fmt: skip
 
 _CATEGORIES = {
     "unspecified": N_("not stated"), "fire": N_("fire"), "flood": N_("flood"), "theft": N_("theft"),
-    "power": N_("power cut"), "power-cut": N_("power cut"), "leak": N_("leak or loss"), "loss": N_("leak or loss"),
+    "power-cut": N_("power cut"), "leak-or-loss": N_("leak or loss"),
+    "hardware": N_("failing hardware"), "tampering": N_("tampering"),
+    "line-down": N_("no line off-site"),
 }  # fmt: skip
 
 _ROLES = {
@@ -68,13 +70,14 @@ _ACTIONS = {
 }  # fmt: skip
 
 _MEASURED = {
-    "safe": N_("payload safe"), "answers": N_("everybody has answered"), "restore": N_("sampled restore"),
+    "tier-safe": N_("payload safe"), "sampled-restore": N_("sampled restore"),
+    "answers": N_("everybody has answered"), "restore": N_("sampled restore"),
 }  # fmt: skip
 
 _FIELDS = {
     "level": N_("level"), "category": N_("category"), "report": N_("reported by"), "on_duty": N_("on duty"),
     "director": N_("directed by"), "note": N_("note"), "tier": N_("tier"), "label": N_("label"), "to": N_("to"),
-    "seal": N_("seal"), "by": N_("by"), "time_source": N_("time from"), "warning": N_("warning"),
+    "seal": N_("seal"), "by": N_("by"), "time_source": N_("time from"), "warning": N_("early warning"),
     "signal": N_("signal"), "count": N_("times"), "person": N_("person"), "how": N_("how"), "of": N_("about"),
     "channel": N_("channel"), "attempts": N_("attempts"), "playbook": N_("playbook"), "step": N_("step"),
     "text": N_("text"), "action": N_("action"), "requester": N_("asked by"), "roles": N_("roles"), "role": N_("role"),

@@ -38,7 +38,7 @@ _DEEDS = {
     "kit-revoked": N_("kit revoked"), "kit-opened": N_("kit opened"), "repository-moved": N_("repository moved"),
     "drill": N_("restore drill"), "packs-read": N_("packs read back"),
     "person": N_("person changed"), "approval-request": N_("approval asked for"), "approval": N_("approval"),
-    "warning": N_("warning"), "warning-answer": N_("warning acknowledged or told again"),
+    "warning": N_("early warning"), "warning-answer": N_("early warning acknowledged or told again"),
     "playbook-step": N_("step of a playbook"), "notice": N_("notice"), "evacuation": N_("step of an evacuation"),
     "evacuation-tier": N_("tier of an evacuation"), "evacuation-batch": N_("batch of an evacuation"),
     "evacuation-disk": N_("disk of an evacuation"), "evacuation-measured": N_("measured by a drill"),
