@@ -7,16 +7,28 @@ same bytes. ``python -m tests.emergencies DIR`` writes both below DIR, for a loo
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.ledgermaking import SIGNER
 from tests.reporting import DAY, HOUR, SECOND, START, Story, describe, story
 from vaultd.ledger.entry import time_text
+from vaultd.ledger.log import Log
 
 FIRE = START + 3 * DAY + 19 * HOUR  # 3 in the morning in Shanghai
 WEI, LI, ROOT = "uid 0 (says zhangwei)", "uid 1004 (says lina)", "vaultd"
 KEY = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 GIB, MIB = 2**30, 2**20
+
+
+@contextmanager
+def reopened(folder: Path) -> Iterator[Log]:
+    """The log of a ledger, to be gone on with; signed at the end."""
+    with closing(Log(folder, SIGNER)) as opened:
+        yield opened
+        opened.seal()
 
 
 class Fire:

@@ -26,14 +26,14 @@ _STATES = {
     # warnings, answers, notices, approvals, steps of playbooks
     "proposed": N_("proposed"), "issued": N_("issued"), "adjusted": N_("adjusted"), "lifted": N_("lifted"),
     "declined": N_("declined"), "acknowledged": N_("acknowledged"), "repeated": N_("told again"),
-    "escalated": N_("escalated"), "sent": N_("sent"), "open": N_("still open"), "used": N_("used"),
+    "escalated": N_("escalated"), "sent": N_("sent"), "open": N_("not closed"), "used": N_("used"),
     "expired": N_("expired"), "withdrawn": N_("withdrawn"), "approved": N_("approved"), "skipped": N_("skipped"),
     "undone": N_("undone"), "done": N_("done"), "dropped": N_("dropped"),
 }  # fmt: skip
 
 _LANES = {
     "order": N_("evacuation"), "tier": N_("tier"), "broken": N_("batch"), "alert": N_("alert"), "daemon": N_("daemon"),
-    "disk": N_("disk"), "warning": N_("early warning"), "answer": N_("answer"), "notice": N_("notice"),
+    "disk": N_("disk"), "warning": N_("early warning"), "answer": N_("answer"), "notice": N_("notices"),
     "step": N_("playbook"), "approval": N_("approval"),
 }  # fmt: skip
 
