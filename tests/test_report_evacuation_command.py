@@ -38,7 +38,7 @@ def report(capsys: pytest.CaptureFixture[str], *args: object, code: int = 0) -> 
 
 
 def figures(capsys: pytest.CaptureFixture[str], *args: object, code: int = 0) -> dict[str, Any]:
-    return dict(json.loads(report(capsys, "--json", *args, code=code)[0]))
+    return dict(json.loads(report(capsys, *args, "--json", code=code)[0]))
 
 
 def test_without_files_named_both_are_written_here_for_their_owner_alone(
