@@ -48,8 +48,10 @@ class Fire:
         return time_text(self.order + round(at * SECOND))
 
     def step(self, at: float, state: str, **fields: object) -> None:
-        values: dict[str, object] = {"level": "I", "category": "unspecified", "who": LI, "boot": "b1", **fields}
-        self.say(at, "evacuation", evacuation=self.name, state=state, time=self.moment(at), drill=self.drill, **values)
+        values: dict[str, object] = {
+            "level": "I", "category": "unspecified", "who": LI, "boot": "b1", "time": self.moment(at), **fields,
+        }  # fmt: skip
+        self.say(at, "evacuation", evacuation=self.name, state=state, drill=self.drill, **values)
 
     def tier(self, at: float, tier: int, target: str, state: str, files: int, size: int, **fields: object) -> None:
         vaults = {1: ["patients"], 2: ["research"], 3: ["finance", "letters"]}.get(tier, [])

@@ -135,6 +135,10 @@ def hostile(folder: Path) -> str:
         one.batch(4, 1, HOSTILE, MIB, 1, vault=HOSTILE, error=HOSTILE)
         one.tier(5, 1, HOSTILE, "safe", 1, MIB, vaults=[HOSTILE])
         one.tier(5, -3, long, "short", -1, 2**53 - 1, vaults=[HOSTILE], objective_ms=-5)
+        one.tier(5, 2, "b", "safe", 1, 1, vaults=[HOSTILE], milliseconds=2**53 - 1, objective_ms=2**53 - 1)
+        one.step(5, "judged", time="9999-12-31T23:59:59Z")
+        one.say(5, "warning-answer", warning="W-404", revision=2**53 - 1, state="acknowledged", person="x", who="x")
+        one.step(5, "judged", warning="W-404", time="0001-01-01T00:00:00Z")
         one.disk(6, HOSTILE, "signed-off", HOSTILE, HOSTILE, HOSTILE, seal=HOSTILE, action=HOSTILE, place=HOSTILE,
                  signers=[HOSTILE], signed=[], time_source=HOSTILE)  # fmt: skip
         one.disk(7, "second", "received", HOSTILE, HOSTILE, f"{HOSTILE}2", time="<b>")

@@ -167,7 +167,8 @@ class People:
         for row in self.answer_rows():
             force = [one["revision"] for one in self.warning_rows()
                      if one["warning"] == row["warning"] and one["state"] in _IN_FORCE]  # fmt: skip
-            wanted = max(force, default=1) if newest[row["warning"]]["state"] in _IN_FORCE else 1
+            stands = row["warning"] in newest and newest[row["warning"]]["state"] in _IN_FORCE
+            wanted = max(force, default=1) if stands else 1
             if (row["acknowledged_revision"] or 0) < wanted:
                 yield item("answer", row["warning"], row["person"], row["told"])
         for row in self.undelivered():

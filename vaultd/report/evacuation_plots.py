@@ -54,10 +54,13 @@ class Clock:
 
     def after(self, elapsed: float) -> float:
         """Where so many seconds after the order are."""
-        return self._at(self.zero + timedelta(seconds=elapsed))
+        return self._place((self.zero - self.begin).total_seconds() + elapsed)
 
     def _at(self, moment: datetime) -> float:
-        share = (moment - self.begin).total_seconds() / self.seconds
+        return self._place((moment - self.begin).total_seconds())
+
+    def _place(self, seconds: float) -> float:
+        share = seconds / self.seconds
         return LEFT + (WIDTH - LEFT - RIGHT) * min(max(share, 0.0), 1.0)
 
     def draw(self, picture: Picture, top: float, bottom: float) -> None:
@@ -66,10 +69,11 @@ class Clock:
         first = -int((self.zero - self.begin).total_seconds() // step)
         form = "%H:%M:%S" if self.seconds < 86400 else "%m-%d %H:%M" if self.seconds < 200 * 86400 else "%Y-%m-%d"
         free = 0.0
+        left = (self.end - self.zero).total_seconds()
         for number in range(first, first + 10):
+            if number * step > left:
+                break
             moment = self.zero + timedelta(seconds=number * step)
-            if not self.begin <= moment <= self.end:
-                continue
             x = self._at(moment)
             picture.line((x, top), (x, bottom), "grid")
             word = _elapsed(number * step)

@@ -15,7 +15,7 @@ from typing import Any
 from vaultd.ledger import entry
 from vaultd.ledger.events import TYPES
 from vaultd.ledger.verify import schema
-from vaultd.units import parse_rfc3339
+from vaultd.units import SECOND, parse_rfc3339
 
 OWN = frozenset(
     {"evacuation", "evacuation-tier", "evacuation-batch", "evacuation-disk", "evacuation-measured"}
@@ -33,6 +33,9 @@ RECENT = 2000
 
 _VERSION = b'"type":"version"'
 """In no other entry's bytes: within a text its quotes have backslashes before them."""
+
+_LATEST = 6000 * 365 * 86_400 * SECOND
+"""A bit below the year 8000: moments and what is added to them stay within what a date can say."""
 
 _ALL_HAVE = frozenset({"v", "seq", "t", "at", "type", "origin", "salt"})
 
@@ -229,8 +232,9 @@ class Emergencies:
 
 
 def stated(text: object, otherwise: int) -> int:
-    """A moment that somebody wrote, nanoseconds since 1970; ``otherwise`` for what is none."""
+    """A moment that somebody wrote, nanoseconds since 1970; ``otherwise`` for what is none, or is no time of ours."""
     try:
-        return parse_rfc3339(str(text))
+        found = parse_rfc3339(str(text))
     except (ValueError, OverflowError):
         return otherwise
+    return found if 0 <= found < _LATEST else otherwise

@@ -13,6 +13,8 @@ POINTS = 400
 """A curve has so many at most."""
 
 _MS = 1_000_000
+_LONGEST_MS = 400 * 365 * 86_400_000
+"""What an entry says beyond that is no duration."""
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class Tiers:
         if row.safe is None:
             return None
         told = row.safe.fields.get("milliseconds")
-        return max(0, row.safe.moment - self.case.ordered) if told is None else max(0, told) * _MS
+        return max(0, row.safe.moment - self.case.ordered) if told is None else min(max(0, told), _LONGEST_MS) * _MS
 
     def met(self, row: Row) -> bool | None:
         """Whether a tier was safe within its objective; None where it has none, or may still be."""
