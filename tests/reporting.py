@@ -21,7 +21,8 @@ from vaultd.ledger.epochs import Epoch
 from vaultd.ledger.events import TYPES, Begin, Body, FileVersion, Given, KeyRotated, SnapshotMade
 from vaultd.ledger.folder import LogFolder
 from vaultd.ledger.log import Log
-from vaultd.report.audit import Verified, audit
+from vaultd.report.audit import audit
+from vaultd.report.heads import Verified
 from vaultd.report.period import Period
 
 SECOND, MINUTE, HOUR, DAY = 10**9, 60 * 10**9, 3600 * 10**9, 86400 * 10**9

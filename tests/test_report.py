@@ -15,7 +15,7 @@ from vaultd.config.ledger import TimestampConfig
 from vaultd.errors import ConfigError, LedgerError
 from vaultd.ledger import note
 from vaultd.ledger.folder import LogFolder
-from vaultd.report.audit import Verified
+from vaultd.report.heads import Verified
 from vaultd.report.period import zone
 
 

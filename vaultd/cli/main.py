@@ -38,6 +38,7 @@ COMMANDS = {
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "report": ("vaultd.cli.report:report_group", N_("Make reports from the ledger: HTML and PDF.")),
+    "improvement": ("vaultd.cli.improvement:improvement_group", N_("What is to be better after an emergency.")),
     "kit": ("vaultd.cli.kit:kit_group", N_("The recovery kit for the day the building is gone.")),
     "media": ("vaultd.cli.media:media_group", N_("The register of classified media: who has which one.")),
     "drill": ("vaultd.cli.drill:drill_group", N_("Practise a restore, and measure it.")),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from vaultd import __version__
@@ -24,6 +22,7 @@ from vaultd.report.anchors import Anchors
 from vaultd.report.coverage import Coverage
 from vaultd.report.deeds import Deeds
 from vaultd.report.exceptions import Names
+from vaultd.report.heads import Verified, ledger_head, zone_name
 from vaultd.report.period import Period, or_none, seconds
 from vaultd.report.recovery import Recovery
 from vaultd.report.source import Progress, Source
@@ -40,19 +39,6 @@ _VERSION = re.compile(
     rb'"type":"version","v":1,"vault":"([^"\\]*+)"\}'
 )
 """Most entries are these. They were verified before; what does not match goes the long way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """Of which checkpoint the report is: what the verifier has said of it. ``problem``: why it does not hold, empty for
-    one that does; then nothing in the report is certain."""
-
-    folder: Path
-    origin: str
-    size: int
-    root: bytes
-    unsigned: int
-    problem: str = ""
 
 
 class _Audit:
@@ -190,14 +176,9 @@ def audit(verified: Verified, period: Period, *, names: bool, progress: Progress
         "unreadable": source.unreadable + found.bad,
         "period": {
             "since": or_none(period.since), "until": or_none(period.until), "record_ends": or_none(end),
-            "zone": _zone(period),
+            "zone": zone_name(period),
         },
-        "ledger": {
-            "origin": verified.origin, "host": found.begin.get("host"), "size": verified.size,
-            "root": verified.root.hex(), "unsigned": verified.unsigned, "begun": _begun(found.begin),
-            "software": _software(found.uptime.software or str(found.begin.get("software", ""))),
-            "continues": _continues(found.begin), "reason": found.begin.get("reason"),
-        },
+        "ledger": ledger_head(verified, found.begin, found.uptime.software),
         "entries": {
             "count": found.entries, "types": dict(sorted(found.types.items())),
             "other": sum(count for kind, count in found.types.items() if kind not in TYPES),
@@ -213,27 +194,6 @@ def audit(verified: Verified, period: Period, *, names: bool, progress: Progress
         **deeds,
         "names": found.names.figures(),
     }  # fmt: skip
-
-
-def _zone(period: Period) -> str:
-    offset = period.zone.utcoffset(None)
-    minutes = int(offset.total_seconds()) // 60
-    return "UTC" if not minutes else f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
-def _software(text: str) -> str:
-    """``daemon`` entries have the version alone."""
-    return f"vaultd {text}" if text[:1].isdigit() else text
-
-
-def _begun(begin: Mapping[str, Any]) -> str | None:
-    return or_none(parse_rfc3339(begin["t"])) if begin else None
-
-
-def _continues(begin: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The log that this one continues: the first lines of its newest checkpoint."""
-    lines = str(begin.get("previous", "")).split("\n")
-    return {"origin": lines[0], "size": lines[1]} if len(lines) > 2 else None
 
 
 def _vaults(vaults: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

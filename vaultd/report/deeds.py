@@ -32,6 +32,7 @@ TABLES = {
     "kit-revoked": "kits",
     "kit-opened": "kits",
     "document": "documents",
+    "evacuation": "evacuations",
 }
 """The table in which each type of entry is listed."""
 

@@ -42,26 +42,36 @@ def check() -> None:
     del jinja2
 
 
-def render(figures: Mapping[str, Any], zone: timezone, language: str) -> str:
-    """The whole report as one HTML file that needs no other. Raises MissingPartError."""
-    environment = _environment(zone)
-    template = environment.get_template("audit.html")
-    return template.render(audit=figures, language=language.replace("_", "-"), now=figures["period"]["record_ends"])
+LONGEST = 300
+"""So many characters of a text are shown: an entry has up to 65,535 bytes, and a row must fit on a page."""
+
+
+def render(figures: Mapping[str, Any], zone: timezone, language: str, kind: str = "audit") -> str:
+    """The whole report as one HTML file that needs no other. ``kind``: its template, which knows the figures by this
+    name ("audit", "evacuation", "trend"). Raises MissingPartError."""
+    template = _environment(zone).get_template(f"{kind}.html")
+    return template.render(
+        **{kind: figures}, report=figures, language=language.replace("_", "-"), now=figures["period"]["record_ends"]
+    )
 
 
 def _environment(zone: timezone) -> Environment:
     check()
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from vaultd.report import plots
+    from vaultd.report import evacuation_plots, evacuation_words, plots, trend_plots
 
     made = Environment(
         loader=PackageLoader("vaultd.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_plain,
     )  # fmt: skip
-    made.globals.update(_=_, ngettext=ngettext, plots=plots, zone=zone)
+    made.globals.update(
+        _=_, ngettext=ngettext, plots=plots, zone=zone, evacuation_plots=evacuation_plots, trend_plots=trend_plots,
+        names=evacuation_words,
+    )  # fmt: skip
     made.filters.update(
         moment=lambda text: "–" if text is None else period.shown(text, zone),
+        day=lambda text: "–" if text is None else period.shown(text, zone)[:10],
         duration=lambda seconds: "–" if seconds is None else units.duration(seconds),
         size=units.size, number=units.number, word=words.word, deed=words.deed, alert=words.alert, field=words.field,
         percent=lambda share: "–" if share is None else f"{share * 100:.1f} %",
@@ -73,4 +83,9 @@ def _environment(zone: timezone) -> Environment:
 
 def _plain(found: Any) -> Any:
     """Before it is escaped: text whose every character can be printed. Numbers and pictures stay as they are."""
-    return words.printable(found) if type(found) is str else found
+    if type(found) is not str:
+        return found
+    if len(found) > LONGEST:
+        left = units.number(len(found) - LONGEST)
+        found = found[:LONGEST] + _("… ({count} characters more)").format(count=left)
+    return words.printable(found)

@@ -20,7 +20,13 @@ STYLE = Markup(
     ".good.curve{stroke:#2e7d4f}.goal{stroke:#b3261e;stroke-width:1;stroke-dasharray:4 2;fill:none}"
     ".down{fill:#778;fill-opacity:.25}.dot{fill:#2f6db5}.curve.line1{stroke:#b3261e}.dot.line1{fill:#b3261e}"
     ".curve.line2{stroke:#2e7d4f}.dot.line2{fill:#2e7d4f}.curve.line3{stroke:#8a5a00}.dot.line3{fill:#8a5a00}"
-    ".curve.line4{stroke:#6a3d9a}.dot.line4{fill:#6a3d9a}.curve.line5{stroke:#333}.dot.line5{fill:#333}</style>"
+    ".curve.line4{stroke:#6a3d9a}.dot.line4{fill:#6a3d9a}.curve.line5{stroke:#333}.dot.line5{fill:#333}"
+    ".flag{stroke:#334;stroke-width:.7;stroke-dasharray:1.5 1.5;fill:none}.lane{fill:#f4f6f8}"
+    ".bar{fill:#2f6db5;fill-opacity:.75}.bar.good{fill:#2e7d4f;fill-opacity:.75}.bar.pale{fill-opacity:.22}"
+    ".bar.bad{fill:#b3261e;fill-opacity:.75}.cut{fill:#b3261e;fill-opacity:.2}.dot.bad{fill:#b3261e}"
+    ".dot.good{fill:#2e7d4f}.dot.calm{fill:#889}.tick.good{stroke:#2e7d4f;stroke-width:1}"
+    ".tick.bad{stroke:#b3261e;stroke-width:1.2}text.in{fill:#fff}text.name{fill:#223}text.small{font-size:6px}"
+    "text.bad{fill:#b3261e}</style>"
 )
 """In each picture: a layout program does not look for its rules in the page around it."""
 
@@ -66,11 +72,28 @@ class Picture:
         """The SVG element."""
         head = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img"><title>{}</title>')
         return (
-            head.format(number(self.width), number(self.height), printable(self.title))
+            head.format(number(self.width), number(self.height), printable(self.title[:200]))
             + STYLE
             + _join(self._parts)
             + Markup("</svg>")
         )
+
+
+def text_width(words: str, size: float = 7.5) -> float:
+    """About how wide a text is: Chinese characters are as wide as high, others a bit over the half. Never less than it
+    is in the fonts of the pages."""
+    return sum(size if ord(one) >= 0x2E80 else size * 0.62 for one in words)
+
+
+def fitted(words: str, room: float, size: float = 7.5) -> str:
+    """A text as it is shown, that takes no more room than this; cut with an ellipsis."""
+    words = printable(words[: int(room)])  # no character is narrower than one unit
+    left = room - text_width("…", size)
+    for at, one in enumerate(words):
+        left -= text_width(one, size)
+        if left < 0:
+            return words if text_width(words, size) <= room else words[:at] + "…"
+    return words
 
 
 def number(value: float) -> str:

@@ -37,6 +37,17 @@ _DEEDS = {
     "destroyed-records": N_("records destroyed"), "repair": N_("repair"), "kit-created": N_("kit made"),
     "kit-revoked": N_("kit revoked"), "kit-opened": N_("kit opened"), "repository-moved": N_("repository moved"),
     "drill": N_("restore drill"), "packs-read": N_("packs read back"),
+    "person": N_("person changed"), "approval-request": N_("approval asked for"), "approval": N_("approval"),
+    "warning": N_("early warning"), "warning-answer": N_("early warning acknowledged or told again"),
+    "playbook-step": N_("step of a playbook"), "notice": N_("notice to persons"),
+    "evacuation": N_("step of an evacuation"),
+    "evacuation-tier": N_("tier of an evacuation"), "evacuation-batch": N_("batch of an evacuation"),
+    "evacuation-disk": N_("disk of an evacuation"), "evacuation-measured": N_("measured by a drill"),
+    "improvement": N_("improvement noted or closed"), "medium": N_("medium registered or changed"),
+    "media-custody": N_("media moved"), "media-signature": N_("signature for media"),
+    "media-audit": N_("room compared with the register"), "media-destruction": N_("destruction of media"),
+    "media-stock": N_("supplies counted"), "bay-confirmed": N_("bay confirmed"), "disk-released": N_("disk released"),
+    "pull-list-changed": N_("pull list changed"),
 }  # fmt: skip
 
 _ALERTS = {

@@ -55,9 +55,12 @@ class WarningAnswered(Body):
 
 @dataclass(frozen=True, slots=True)
 class StepTicked(Body):
-    """A step of a playbook was ticked off ("done", "skipped" or "undone"). ``of``: the evacuation or warning. ``time``
-    is when it was done, ``time_source`` how that is known (docs/media.md). ``items``: what theft has taken, with its
-    value, as people wrote it."""
+    """A step of a playbook is to be done ("open", at the order), or was ticked off ("done", "skipped" or "undone").
+
+    ``of``: the evacuation or warning. ``time`` is when it was done, ``time_source`` how that is known (docs/media.md).
+    ``items``: what theft has taken, with its value, as people wrote it. ``text``, ``role`` and ``limit_ms`` (from the
+    order, milliseconds) are those of the playbook then, so that the ledger alone tells what was to be done.
+    """
 
     TYPE: ClassVar[str] = "playbook-step"
     of: str
@@ -71,3 +74,6 @@ class StepTicked(Body):
     note: str | None = None
     items: Sequence[str] | None = None
     drill: int | None = None
+    text: str | None = None
+    role: str | None = None
+    limit_ms: int | None = None
