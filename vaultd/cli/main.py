@@ -35,6 +35,8 @@ COMMANDS = {
     "manifest": ("vaultd.cli.manifest:manifest_command", N_("Make a restored folder a bag that outsiders can check.")),
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
+    "notify": ("vaultd.cli.notify:notify_group", N_("Who is told what: queue, calls, tests.")),
+    "courier": ("vaultd.cli.courier:courier_command", N_("Send notices, as a process of its own.")),
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "report": ("vaultd.cli.report:report_group", N_("Make reports from the ledger: HTML and PDF.")),
     "kit": ("vaultd.cli.kit:kit_group", N_("The recovery kit for the day the building is gone.")),
