@@ -35,6 +35,7 @@ NOWHERE = "-"
 """Stands for a channel where there is none."""
 
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{20}", re.ASCII)
+_CHANNEL = re.compile(r"-|[a-z0-9-]{1,32}|own:[0-9]{1,3}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{0,80}", re.ASCII)
 _LONGEST = 20_000
 _MOST = 1000
@@ -81,6 +82,11 @@ class Kept:
 def new_id() -> str:
     """An id that nobody can guess; later ones sort behind earlier ones."""
     return f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(10)}"
+
+
+def put_at(number: str) -> int:
+    """When the notice of an id was handed over (ns), to the millisecond."""
+    return int(number.partition("-")[0], 16) * 1_000_000
 
 
 def is_id(text: str) -> bool:
@@ -141,8 +147,11 @@ def _delivery(value: Any) -> Delivery:
     error = _text(value.get("error"))
     if not _WORD.fullmatch(error):
         raise ValueError("no word for an error")
+    channel = _text(value.get("channel"))
+    if not _CHANNEL.fullmatch(channel):
+        raise ValueError("no name of a channel")
     return Delivery(
-        channel=_text(value.get("channel")), persons=_texts(value.get("persons")), state=str(value["state"]),
+        channel=channel, persons=_texts(value.get("persons")), state=str(value["state"]),
         attempts=_number(value.get("attempts")), error=error, at=_number(value.get("at")),
     )  # fmt: skip
 
