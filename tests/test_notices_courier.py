@@ -64,7 +64,9 @@ def test_a_drill_says_so_first_of_all(host: Host, both: tuple[HttpServer, MailSe
     assert both[0].got[0]["message"].startswith("DRILL: All of it.")
 
 
-@pytest.mark.parametrize(("mood", "words"), [("refuse", {"http-500"}), ("hang", {"timeout"}), ("gone", {"unreachable"})])
+@pytest.mark.parametrize(
+    ("mood", "words"), [("refuse", {"http-500"}), ("hang", {"timeout"}), ("gone", {"unreachable"})]
+)
 def test_a_dead_channel_holds_up_no_other_and_is_tried_until_it_is_back(
     host: Host, both: tuple[HttpServer, MailServer], mood: str, words: set[str]
 ) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         "Send the notices of the outbox, in the foreground (systemd runs this). It reads [notify], [[person]] and the "
         "files of addresses, and no vault."
     ),
-    examples=["vaultd courier", "systemctl status vaultd-courier"],
+    examples=["vaultd courier", "vaultd --config /etc/vaultd/vaultd.toml courier"],
 )
 @pass_cli
 def courier_command(cli: Cli) -> int:

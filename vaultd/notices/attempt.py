@@ -168,7 +168,7 @@ class _Heard(logging.Handler):
             return
         try:
             said = json.loads(answer.content[:_LARGEST_ANSWER])
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         for key in ("errcode", "code") if isinstance(said, dict) else ():
             number = said.get(key)

@@ -7,9 +7,9 @@
     courier/   the courier's lock (``lock``)
 
 As long as one user does it all, folders are 0700 and files 0600. Where the courier is another user, whoever sets the
-host up gives ``notices`` to a group of both and lets the group in (2750): the four folders that both write to are then
-2770 and files 0640, all of that group. ``notices`` itself stays closed to the courier's pen: it cannot put a link in
-the place of one of its folders.
+host up gives ``notices`` to a group that is the primary one of both, and lets it in (0750): the folders that both write
+to are then 0770, and files 0640. ``kept`` stays closed to the courier, and ``notices`` itself to its pen: it cannot put
+a link in the place of one of its folders.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def prepare(state: Path) -> None:
                 owner = state.stat()
                 os.chown(base, owner.st_uid, owner.st_gid)
         _folder(state, base / KEPT, 0o700)
-        mode = 0o2770 if shared(state) else 0o700
+        mode = 0o770 if shared(state) else 0o700
         for name in SHARED:
             _folder(state, base / name, mode)
     except OSError as error:
@@ -82,19 +82,17 @@ def _folder(state: Path, path: Path, mode: int) -> None:
     if not path.is_dir():
         files.make_private_directory(path)
         give(state, path)
-    found = path.stat()
-    if stat.S_IMODE(found.st_mode) == mode or os.geteuid() not in (0, found.st_uid):
+    found, group = path.stat(), root(state).stat().st_gid
+    mine = os.geteuid() in (0, found.st_uid)
+    if not mine or (stat.S_IMODE(found.st_mode) == mode and found.st_gid == group):
         return
-    if mode & stat.S_IRGRP:
-        group = root(state).stat().st_gid
-        os.chown(path, -1, group)
-        path.chmod(mode)
-        for one in path.iterdir():  # what was there before the group was let in
-            if stat.S_ISREG(one.lstat().st_mode) and one.name.endswith(".json"):
+    os.chown(path, -1, group)
+    path.chmod(mode)
+    if mode & stat.S_IRGRP:  # the group was let in just now: what is there already is for it too
+        for one in path.iterdir():
+            if one.name.endswith(".json") and stat.S_ISREG(one.lstat().st_mode):
                 os.chown(one, -1, group, follow_symlinks=False)
                 one.chmod(0o640)
-    else:
-        path.chmod(mode)
 
 
 def give(state: Path, path: Path) -> None:

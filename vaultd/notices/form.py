@@ -37,7 +37,9 @@ NOWHERE = "-"
 _ID = re.compile(r"[0-9a-f]{12}-[0-9a-f]{20}", re.ASCII)
 _CHANNEL = re.compile(r"-|[a-z0-9-]{1,32}|own:[0-9]{1,3}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{0,80}", re.ASCII)
-_LONGEST = 20_000
+LONGEST = 20_000
+"""Characters of a text at most."""
+
 _MOST = 1000
 _Read = TypeVar("_Read")
 
@@ -101,7 +103,10 @@ def encode(kept: Kept) -> bytes:
 
 def decode(content: bytes, name: str) -> Kept:
     """Read it back; ``name`` is the id that it must have. Raises ValueError for what is not such a file."""
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise ValueError("no notice of this version")
     if document.get("id") != name or not is_id(name):
@@ -157,8 +162,9 @@ def _delivery(value: Any) -> Delivery:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    if not isinstance(value, str) or len(value) > LONGEST:
         raise ValueError("no text")
+    value.encode()  # a lone surrogate is a ValueError too
     return value
 
 

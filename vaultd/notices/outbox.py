@@ -33,8 +33,8 @@ def put(
     """
     if not notice.title.strip() or not notice.of:
         raise ValueError("a notice has a title, and is about something")
-    kept = Kept(form.new_id(), time.time_ns(), marked(notice), only, attempts)
-    sent = kept if shown is None else replace(kept, notice=marked(shown))
+    kept = Kept(form.new_id(), time.time_ns(), _plain(marked(notice)), only, attempts)
+    sent = kept if shown is None else replace(kept, notice=_plain(marked(shown)))
     folders.prepare(state)
     try:
         _write(state, folders.KEPT, kept, 0o600)
@@ -57,6 +57,18 @@ def _write(state: Path, folder: str, kept: Kept, mode: int) -> None:
     files.create_idempotent(path, form.encode(kept), mode)
     with contextlib.suppress(FileNotFoundError):  # the courier has it already
         folders.give(state, path)
+
+
+def _plain(notice: Notice) -> Notice:
+    """As every service takes it: a title on one line, whole characters, not too long."""
+
+    def text(value: str) -> str:
+        return value.encode("utf-8", "replace").decode()[: form.LONGEST]
+
+    return replace(
+        notice, of=text(notice.of), title=text(" ".join(notice.title.split())), text=text(notice.text),
+        recipients=tuple(map(text, notice.recipients)),
+    )  # fmt: skip
 
 
 def marked(notice: Notice) -> Notice:
