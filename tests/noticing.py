@@ -52,6 +52,8 @@ class HttpServer:
                     return
                 outer.got.append(json.loads(body))
                 self.send_response(outer.status)
+                if outer.status in (301, 302, 307, 308):
+                    self.send_header("Location", f"{outer.base}/elsewhere")
                 self.send_header("Content-Length", str(len(outer.answer)))
                 self.end_headers()
                 self.wfile.write(outer.answer)

@@ -163,7 +163,7 @@ class _Heard(logging.Handler):
 
     def _answered(self, answer: requests.Response) -> None:
         self._refused = ""
-        if not answer.ok or answer.is_redirect:
+        if not 200 <= answer.status_code < 300:
             self._why.append(f"http-{answer.status_code}")
             return
         try:
