@@ -150,6 +150,28 @@ def test_a_notice_that_got_lost_is_given_to_the_courier_again(
     assert outbox.whereabouts(host.state) == {number: folders.NEW}
 
 
+def test_a_folder_in_the_place_of_a_result_stops_no_other(host: Host, config: Config, store: Store) -> None:
+    first, second = outbox.put(host.state, NOTICE), outbox.put(host.state, NOTICE)
+    folders.file(host.state, folders.NEW, first).unlink()
+    folders.file(host.state, folders.DONE, first).mkdir()
+    courier_says(host, second, folders.DONE, SENT)
+    for _look in range(2):
+        NoticeWatch(config, store).once()
+    assert [(one["notice"], one["state"]) for one in entries(store)] == [
+        (first, "failed"), (second, "sent"), (second, "sent"),
+    ]  # fmt: skip
+
+
+def test_what_a_killed_process_has_left_half_written_goes(host: Host, config: Config, store: Store) -> None:
+    number = outbox.put(host.state, NOTICE)
+    old, young = (host.state / "notices/kept" / f".{number}.json.{end}" for end in ("old", "young"))
+    for path in (old, young):
+        path.write_text("{")
+    os.utime(old, (1, 1))
+    NoticeWatch(config, store).once()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"[1]", b'{"version": 1, "id": 3}', b"\xff", b"9" * 5000, b"[" * 100_000],

@@ -54,9 +54,10 @@ class Courier:
         folders.prepare(self.state)
         with lock.taken(self.state) as self._handle:
             attempt.load()
-            self._resume()
-            log.info("the courier runs: %d channels, %d to send", len(self._told.notify.channel), self._lanes.waiting())
             try:
+                self._resume()
+                channels = len(self._told.notify.channel)
+                log.info("the courier runs: %d channels, %d to send", channels, self._lanes.waiting())
                 while not stopped():
                     self._look()
                 self._end(time.monotonic() + ENDING_SECONDS)

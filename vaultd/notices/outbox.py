@@ -19,6 +19,7 @@ from vaultd.notices import folders, form
 from vaultd.notices.form import Kept
 from vaultd.notices.model import Notice
 
+UNFINISHED_SECONDS = 3600.0
 GRACE_NS = 60_000_000_000
 """What is younger may still be on its way from one folder to the next."""
 
@@ -157,6 +158,19 @@ def whereabouts(state: Path) -> dict[str, str]:
         for number in folders.listed(state, folder):
             found[number] = folder
     return found
+
+
+def sweep(state: Path) -> None:
+    """Take away what a process that was killed while it put a notice in has left half-written. Raises StateError."""
+    for folder in (folders.KEPT, folders.NEW):
+        for path in folders.unfinished(state, folder):
+            try:
+                if time.time() - path.lstat().st_mtime > UNFINISHED_SECONDS:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # it was being written, and is whole now
+            except OSError as error:
+                raise folders.unusable(state, error) from error
 
 
 def remove(state: Path, folder: str, number: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaultd import custody
+from vaultd.errors import StateError
 from vaultd.ledger.events import NoticeSent
 from vaultd.notices import calls, folders, outbox
 from vaultd.notices.form import FAILED, NOWHERE, SENT, WAITING, Delivery, Kept
@@ -40,7 +41,10 @@ def settle(state: Path, store: Store, seen: dict[str, int]) -> int:
         if result.over:
             if result.kept is not None and not result.kept.notice.urgent:
                 outbox.remove(state, folders.KEPT, result.id)
-            outbox.remove(state, result.folder, result.id)
+            try:
+                outbox.remove(state, result.folder, result.id)
+            except StateError as error:  # not a file, for instance: whoever wrote that must not stop the others' record
+                log.error("what the courier has left of notice %s stays there: %s", result.id, error)
             seen.pop(result.id, None)
     return new
 
@@ -93,6 +97,7 @@ def tidy(state: Path, store: Store, persons: Iterable[calls.Listed]) -> None:
                 outbox.put_again(state, kept)
         elif not calls.of_notice(kept, known, store.calls()):
             outbox.remove(state, folders.KEPT, kept.id)
+    outbox.sweep(state)
     store.forget_results(now - KEEP_NS)
 
 

@@ -121,6 +121,9 @@ class NoticeStore(StoreBase):
 
         ``codes``: only these count; None: all.
         """
+        last = self._db.execute("SELECT coalesce(max(id), 0) FROM alert").fetchone()[0]
+        if self.get_meta(ALERTS_SEEN) == str(last):
+            return  # the common case costs no transaction
         with self.database.write() as db:
             known = db.execute("SELECT value FROM meta WHERE key=?", (ALERTS_SEEN,)).fetchone()
             seen = int(known[0]) if known else 0
@@ -128,8 +131,6 @@ class NoticeStore(StoreBase):
                 "" if known else " AND cleared IS NULL"
             )
             rows = db.execute(query + " ORDER BY id", (seen,)).fetchall()
-            if not rows and known:
-                return
             newest = int(db.execute("SELECT coalesce(max(id), 0) FROM alert").fetchone()[0])
             for _number, code, vault, target, raised in rows:
                 if codes is None or code in codes:
