@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
 import socketserver
 import subprocess
 import sys
@@ -74,7 +73,8 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"json://127.0.0.1:{self._port}/hook/secret-token-4711"
+        """As apprise has it; it waits as long as it is let."""
+        return f"json://127.0.0.1:{self._port}/hook/secret-token-4711?rto=300"
 
     @property
     def base(self) -> str:
@@ -218,9 +218,3 @@ def servers() -> Iterator[tuple[HttpServer, MailServer]]:
     finally:
         http.close()
         mail.close()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
