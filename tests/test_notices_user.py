@@ -162,6 +162,25 @@ def test_when_the_group_is_let_in_later_what_waits_is_for_it_too(host: Host) -> 
     until(lambda: host.where(number) == folders.DONE, f"sent: {host.said()}", 60)
 
 
+@needs_root
+def test_the_daemon_needs_no_chown_for_that(host: Host) -> None:
+    """Its unit refuses the call to everybody (@privileged), also where it would change nothing."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from vaultd.notices import outbox
+from vaultd.notices.model import Notice
+def refused(*_about, **_options):
+    raise PermissionError(1, "Operation not permitted")
+os.setgroups([]); os.setgid({GROUP}); os.setuid({DAEMON})
+os.chown = os.fchown = refused
+outbox.put(Path(sys.argv[1]), Notice("W-1", "warning", "t", "x"))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(host.state)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {modes(host)[name] for name in folders.SHARED} == {(0o770, DAEMON, GROUP)}
+
+
 def test_alone_everything_is_the_owners(tmp_path: Path) -> None:
     host = Host(tmp_path)
     number = outbox.put(host.state, NOTICE)

@@ -29,11 +29,15 @@ class NoticeWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
+        said = ""
         for tick in itertools.count():
             try:
                 await asyncio.to_thread(self.once, tick % TIDY_TICKS == 0)
-            except StateError as error:  # a full disk: it has its alert, and the next look tries again
-                log.debug("notices wait: %s", error)
+                said = ""
+            except StateError as error:  # the next look tries again; the log says it once
+                if str(error) != said:
+                    log.error("notices wait: %s", error)
+                said = str(error)
             await asyncio.sleep(LOOK_SECONDS)
 
     def once(self, thorough: bool = True) -> None:

@@ -86,13 +86,17 @@ def _folder(state: Path, path: Path, mode: int) -> None:
     mine = os.geteuid() in (0, found.st_uid)
     if not mine or (stat.S_IMODE(found.st_mode) == mode and found.st_gid == group):
         return
-    os.chown(path, -1, group)
-    path.chmod(mode)
+    _let_in(path, group, mode)
     if mode & stat.S_IRGRP:  # the group was let in just now: what is there already is for it too
         for one in path.iterdir():
             if one.name.endswith(".json") and stat.S_ISREG(one.lstat().st_mode):
-                os.chown(one, -1, group, follow_symlinks=False)
-                one.chmod(0o640)
+                _let_in(one, group, 0o640)
+
+
+def _let_in(path: Path, group: int, mode: int) -> None:
+    if path.lstat().st_gid != group:  # the daemon's unit refuses the call itself
+        os.chown(path, -1, group, follow_symlinks=False)
+    path.chmod(mode)
 
 
 def give(state: Path, path: Path) -> None:
