@@ -13,6 +13,8 @@ import pytest
 from tests.noticing import Host, HttpServer, MailServer, servers
 from tests.site import site_in, until
 from vaultd.cli.main import main
+from vaultd.config import load
+from vaultd.doctor import check_notices
 from vaultd.notices import folders, lock, outbox
 from vaultd.notices.model import Notice
 from vaultd.store import Store
@@ -134,6 +136,23 @@ def test_who_is_to_be_rung_and_who_was(host: Host, run: Run) -> None:
     assert [(one["channel"], one["state"], one["person"]) for one in events] == [
         ("telephone", "failed", "王芳"), ("telephone", "sent", "王芳"),
     ]  # fmt: skip
+
+
+def test_doctor_finds_what_would_keep_notices_back(host: Host) -> None:
+    def faults() -> list[tuple[str, str]]:
+        return [(one.level, one.subject) for one in check_notices(load(host.file))]
+
+    assert faults() == [("fault", "courier")]
+    (host.folder / "web.url").chmod(0o640)
+    (host.folder / "mail.url").unlink()
+    assert faults() == [("fault", "address"), ("fault", "address"), ("fault", "courier")]
+    folders.prepare(host.state)
+    with lock.taken(host.state):
+        assert faults()[-1] == ("fine", "courier")
+    host.channels = []
+    host.persons = []
+    host.write()
+    assert faults() == []
 
 
 def test_with_a_daemon_an_alert_is_told_and_on_record_once(tmp_path: Path, both: tuple[HttpServer, MailServer]) -> None:
