@@ -25,6 +25,9 @@ from vaultd.notices.lanes import Lanes, Turn
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+MOST_TAKEN = 500
+"""So many new notices at once: what is urgent among those before must not wait for all that come after."""
+
 ENDING_SECONDS = 5.0
 """So long what is under way may go on when the courier is to end."""
 
@@ -78,7 +81,7 @@ class Courier:
             if found is not None:
                 self._told = found
                 self._lanes.first, self._lanes.longest = found.notify.first_wait, found.notify.longest_wait
-        for number in folders.listed(self.state, folders.NEW):
+        for number in folders.listed(self.state, folders.NEW)[:MOST_TAKEN]:
             self._take(number)
         self._start_due()
         self._hear(LOOK_SECONDS)
@@ -115,7 +118,8 @@ class Courier:
     def _accept(self, kept: Kept) -> None:
         if kept.deliveries is None:
             kept = replace(kept, deliveries=routing.deliveries(kept, self._told))
-            self._save(kept)
+            if kept.over:
+                self._save(kept)  # else with the first try
         self._kept[kept.id] = kept
         self._lanes.add(kept)
         self._finish_if_over(kept)
@@ -216,7 +220,6 @@ class Courier:
         del self._kept[kept.id]
 
     def _move(self, number: str, source: str, target: str) -> None:
+        """Not waiting for the disk: after a power cut it is where it was, and moves again."""
         old, new = (folders.file(self.state, folder, number) for folder in (source, target))
         old.rename(new)
-        files.fsync_directory(new.parent)
-        files.fsync_directory(old.parent)

@@ -22,7 +22,8 @@ def names_path(text: str, paths: Iterable[Path]) -> bool:
 
 def _pattern(path: Path) -> re.Pattern[str]:
     known = re.escape(os.fspath(path).rstrip("/"))
-    return re.compile(rf"(?<![\w/.-]){known}(?![\w-])" if known else r"(?<![\w/.:-])/\w")
+    # Chinese has no blanks: only letters of ASCII make another path of it.
+    return re.compile(rf"(?<![A-Za-z0-9_/.-]){known}(?![A-Za-z0-9_-])" if known else r"(?<![A-Za-z0-9_/.:-])/\w")
 
 
 def fit(notice: Notice, paths: Iterable[Path], *, allow_names: bool) -> Notice:

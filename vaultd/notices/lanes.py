@@ -19,6 +19,7 @@ class Turn:
     id: str
     number: int
     attempts: int
+    urgent: bool = False
     due: float = 0.0
 
 
@@ -30,10 +31,11 @@ class Lane:
     busy: bool = False
 
     def next(self, now: float) -> Turn | None:
-        """Who goes now: of those that are due the one that was tried least, then the oldest."""
+        """Who goes now: of those that are due the urgent ones, then the one that was tried least, then the oldest."""
         if self.busy:
             return None
-        return min((turn for turn in self.turns if turn.due <= now), key=lambda one: one.attempts, default=None)
+        due = (turn for turn in self.turns if turn.due <= now)
+        return min(due, key=lambda one: (not one.urgent, one.attempts), default=None)
 
 
 class Lanes:
@@ -48,7 +50,7 @@ class Lanes:
         for number, one in enumerate(kept.deliveries or ()):
             if one.state == WAITING:
                 lane = self._lanes.setdefault(routing.lane(one), Lane())
-                lane.turns.append(Turn(kept.id, number, one.attempts))
+                lane.turns.append(Turn(kept.id, number, one.attempts, kept.notice.urgent))
 
     def due(self, now: float) -> list[tuple[str, Turn]]:
         """The lanes that have something to send and nothing under way, each with whose turn it is."""
