@@ -96,7 +96,8 @@ def test_a_persons_own_address_is_theirs_alone() -> None:
     ("text", "found"),
     [
         ("in /srv/records", True), ("in /srv/records/", True), ("file:/srv/records/a.pdf", True),
-        ("“/srv/records/王”", True), ("机房/srv/records", True), ("/srv/records的文件", True), ("/srv/records2", False), ("/srv/records-old", False),
+        ("“/srv/records/王”", True), ("机房/srv/records", True), ("/srv/records的文件", True),
+        ("/srv/records2", False), ("/srv/records-old", False),
         ("/mnt/srv/records", False), ("records", False), ("srv/records", False), ("", False),
     ],
 )  # fmt: skip
