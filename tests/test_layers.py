@@ -20,12 +20,13 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper", "notices"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper"},
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     {"fetch", "disks"},  # a repository's own files, from a target; mountinfo as watch reads it
     # L2: policy.
     {"places", "targets", "anchor"},
     {"custody"},
+    {"notices"},  # what became of them goes on record
     {"approvals"},  # persons, their keys, and what they sign
     {"protect", "restore"},
     {"kit", "media"},

@@ -179,6 +179,15 @@ KINDS: dict[str, Kind] = {
         _I, N_("{count} kinds of emergency supplies are short or were not checked in time: {names}"),
         N_("see vaultd media stock list"),
     ),
+    # Notices
+    "notices-waiting": Kind(
+        _W, N_("{count} notices are not sent, the oldest since {seconds}"),
+        N_("does the courier run? systemctl status vaultd-courier; what waits, and why: vaultd notify list"),
+    ),
+    "notices-failed": Kind(
+        _W, N_("{count} notices were not sent, and are given up: {channels}"),
+        N_("see vaultd notify list --all, and try the channel: vaultd notify test; then: vaultd alert ack NUMBER"),
+    ),
     # The host
     "disk-gone": Kind(
         _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import hashlib
 import os
-import signal
 import stat as stat_module
 import struct
 import sys
@@ -25,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from vaultd.model import inode_of
-from vaultd.priority import HASHING, give_way
+from vaultd.priority import HASHING, die_with_parent, give_way
 
 BLOCK = 1 << 20
 IN_THREAD_FILES = 64
@@ -34,7 +32,6 @@ IN_THREAD_BYTES = 32 << 20
 ENDING_SECONDS = 2.0
 """So long a process that has nothing to do any more has to end."""
 
-_PR_SET_PDEATHSIG = 1
 
 _RECORD = struct.Struct("=32sqQqqi32s")
 """The fields of ``Hashed``; a digest that is missing comes as zeros."""
@@ -206,13 +203,6 @@ def _moved(paths: Iterable[bytes], seen: Iterable[tuple[int, int, int, int, int]
                     continue
         found.append(number)
     return found
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)  # it ended before the kernel was told
 
 
 def main() -> int:

@@ -36,6 +36,8 @@ COMMANDS = {
     "target": ("vaultd.cli.target:target_group", N_("Manage the off-site targets.")),
     "evacuate": ("vaultd.cli.evacuate:evacuate_group", N_("The emergency: all that is not safe yet, off-site now.")),
     "alert": ("vaultd.cli.alert:alert_group", N_("List and acknowledge alerts.")),
+    "notify": ("vaultd.cli.notify:notify_group", N_("Who is told what: queue, calls, tests.")),
+    "courier": ("vaultd.cli.courier:courier_command", N_("Send notices, as a process of its own.")),
     "ledger": ("vaultd.cli.ledger:ledger_group", N_("The record that outsiders can check.")),
     "report": ("vaultd.cli.report:report_group", N_("Make reports from the ledger: HTML and PDF.")),
     "improvement": ("vaultd.cli.improvement:improvement_group", N_("What is to be better after an emergency.")),

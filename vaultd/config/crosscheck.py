@@ -34,6 +34,10 @@ def cross_faults(document: dict[str, Any]) -> list[Cross]:
     for kind in ("witness", "timestamp"):
         tables = _tables(ledger, kind) if isinstance(ledger, dict) else []
         faults += [(("ledger", *key), found, allowed) for key, found, allowed in _doubles(kind, tables)]
+    notify = document.get("notify")
+    channels = _tables(notify, "channel") if isinstance(notify, dict) else []
+    faults += [(("notify", *key), found, allowed) for key, found, allowed in _doubles("channel", channels)]
+    faults += _ways(_tables(document, "person"), channels)
     faults += _nested(document, vaults)
     return faults
 
@@ -59,6 +63,18 @@ def _doubles(kind: str, tables: list[tuple[int, dict[str, Any]]]) -> Iterator[Cr
                     _("a name that no other {table} has").format(table=f"[[{kind}]]"),
                 )
             seen.add(name)
+
+
+def _ways(
+    persons: list[tuple[int, dict[str, Any]]], channels: list[tuple[int, dict[str, Any]]]
+) -> Iterator[Cross]:  # fmt: skip
+    known = {table["name"] for _index, table in channels if isinstance(table.get("name"), str)}
+    names = ", ".join(sorted(known)) or _("first a [[notify.channel]]")
+    for index, person in persons:
+        for position, way in enumerate(_list(person, "notify")):
+            if isinstance(way, str) and not way.startswith("/") and way not in known:
+                allowed = _("the name of a channel ({names}), or an absolute path").format(names=names)
+                yield ("person", index, "notify", position), shown(way), allowed
 
 
 def _same_repository(targets: list[tuple[int, dict[str, Any]]]) -> Iterator[Cross]:

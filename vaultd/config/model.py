@@ -18,6 +18,7 @@ from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
 from vaultd.config.media import MediaConfig
+from vaultd.config.notify import NotifyConfig, Way
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
@@ -152,12 +153,14 @@ def _ssh_key(value: Any) -> str:
 
 
 class PersonConfig(Table):
-    """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with."""
+    """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with. ``notify``:
+    how they are told, by channels' names or files with addresses of their own."""
 
     name: NonEmpty
     role: Text = ""
     ssh_key: Annotated[str, BeforeValidator(_ssh_key)] = ""
     telephone: Text = ""
+    notify: list[Way] = Field(default_factory=list)
 
 
 _Named = TypeVar("_Named", TargetConfig, VaultConfig)
@@ -173,6 +176,7 @@ class Config(Table):
     maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
     verify: VerifyConfig = Field(default_factory=VerifyConfig)
     media: MediaConfig = Field(default_factory=MediaConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")

@@ -22,6 +22,7 @@ from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
 from vaultd.daemon.lock import exclusive
+from vaultd.daemon.notices import NoticeWatch
 from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.retention import Retention
 from vaultd.daemon.room import RoomCheck
@@ -81,6 +82,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
                 asyncio.create_task(service.evacuator.run(), name="evacuation"),
                 asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
+                asyncio.create_task(NoticeWatch(config, assembly.store).run(), name="notices"),
                 *retention,
             ]
             assembly.context.custody.daemon("started")

@@ -1,13 +1,14 @@
 """Everything that would stop vaultd from doing its job, each with its mend. Looks only; changes nothing.
 
 ``host`` looks at this machine, ``places`` at files and folders, ``offsite`` at the targets,
-``ledger`` at the record, ``kit`` at the recovery kits.
+``ledger`` at the record, ``kit`` at the recovery kits, ``notices`` at who would send them.
 """
 
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
 from vaultd.doctor.host import check_host
 from vaultd.doctor.kit import check_kits
 from vaultd.doctor.ledger import check_ledger
+from vaultd.doctor.notices import check_notices
 from vaultd.doctor.offsite import check_target, check_targets
 from vaultd.doctor.places import check_places
 
@@ -19,6 +20,7 @@ __all__ = [
     "check_host",
     "check_kits",
     "check_ledger",
+    "check_notices",
     "check_places",
     "check_target",
     "check_targets",

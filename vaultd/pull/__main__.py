@@ -11,11 +11,11 @@ from pathlib import Path
 
 from vaultd import places
 from vaultd.errors import VaultdError
+from vaultd.priority import die_with_parent
 from vaultd.pull import kept, making
 from vaultd.pull.stack import Reader
 from vaultd.status import plans
 from vaultd.store import Store
-from vaultd.watch.scanner import die_with_parent
 
 
 def main(file: Path) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vaultd.store.media import MediaStore
+from vaultd.store.base import StoreBase
 from vaultd.store.pending import PendingRow
 
 ORDERED, COPIED, ENDED = "ordered", "copied", "ended"
@@ -69,7 +69,7 @@ _FIELDS = "id, drill, state, level, category, who, ordered, ended, boot, detail"
 _BATCH = "change_set, tier, vault, target, state, files, bytes, began, ended"
 
 
-class EvacuationStore(MediaStore):
+class EvacuationStore(StoreBase):
     """Evacuations, their tiers and batches; and the pending rows in the order in which an evacuation sends them."""
 
     def add_evacuation(self, one: Evacuation) -> bool:

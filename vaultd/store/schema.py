@@ -7,9 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-from vaultd.store import evacuationtables, mediatables
+from vaultd.store import evacuationtables, mediatables, noticetables
 
-VERSION = 6
+VERSION = 7
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -138,4 +138,5 @@ MIGRATIONS: dict[int, str] = {
     """,
     5: mediatables.TABLES,
     6: evacuationtables.TABLES,
+    7: noticetables.TABLES,
 }

@@ -6,14 +6,16 @@ Safe to use from several threads, and from several processes (the reconcile scan
 from __future__ import annotations
 
 from vaultd.store.evacuations import EvacuationStore
+from vaultd.store.media import MediaStore
+from vaultd.store.notices import NoticeStore
 from vaultd.store.packs import PackStore
 from vaultd.store.seen import SeenStore
 
 
-class Store(SeenStore, PackStore, EvacuationStore):
+class Store(SeenStore, PackStore, MediaStore, EvacuationStore, NoticeStore):
     """The state database. Raises StateError when it is missing, damaged or of a newer version.
 
     What was seen (``seen``), what the targets lack (``owed``), what was made (``made``), what the ledger
     lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``),
-    what was evacuated (``evacuations``).
+    what was evacuated (``evacuations``), which notices were sent (``notices``).
     """

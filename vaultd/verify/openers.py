@@ -10,8 +10,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from vaultd.errors import VaultdError
-from vaultd.hashing import die_with_parent
 from vaultd.i18n import _
+from vaultd.priority import die_with_parent
 from vaultd.restic.blobs import Blob, DamagedError, MasterKey, Opener
 
 _opener: Opener | None = None

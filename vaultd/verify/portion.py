@@ -26,9 +26,9 @@ from typing import Any
 from vaultd import config, custody, fetch, places, targets
 from vaultd.config.model import Config, VaultConfig
 from vaultd.errors import VaultdError
-from vaultd.hashing import die_with_parent
 from vaultd.i18n import _
 from vaultd.model import Progress
+from vaultd.priority import die_with_parent
 from vaultd.restic.process import Repository
 from vaultd.store import Store
 from vaultd.verify import coverage, packs, work

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from vaultd.hashing import die_with_parent
+from vaultd.priority import die_with_parent
 
 BLOCK = 512
 CHUNK = 1 << 20

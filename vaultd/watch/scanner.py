@@ -11,7 +11,6 @@ import asyncio
 import base64
 import concurrent.futures
 import contextlib
-import ctypes
 import dataclasses
 import gc
 import json
@@ -27,6 +26,7 @@ from typing import Any
 
 from vaultd.errors import StateError, VaultdError
 from vaultd.i18n import _
+from vaultd.priority import die_with_parent
 from vaultd.store import Store
 from vaultd.watch import guard
 from vaultd.watch.result import Counts, RootProblem, ScanResult
@@ -36,7 +36,6 @@ from vaultd.watch.walk import OnProgress, Walk
 PARTS = 64  # enough to share evenly between two processes, and to show progress
 FEW = 16  # fewer directories than this are not worth a second process
 LINE_LIMIT = 4 * 1024 * 1024
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,13 +167,6 @@ def _work(part: bytes) -> Counts:
     (walk,) = _workers
     walk.below(part)
     return walk.finish()
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)  # it ended before the kernel was told
 
 
 def main() -> int:
