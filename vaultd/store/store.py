@@ -5,14 +5,16 @@ Safe to use from several threads, and from several processes (the reconcile scan
 
 from __future__ import annotations
 
+from vaultd.store.approvals import ApprovalStore
 from vaultd.store.media import MediaStore
 from vaultd.store.packs import PackStore
 from vaultd.store.seen import SeenStore
 
 
-class Store(SeenStore, PackStore, MediaStore):
+class Store(SeenStore, PackStore, MediaStore, ApprovalStore):
     """The state database. Raises StateError when it is missing, damaged or of a newer version.
 
     What was seen (``seen``), what the targets lack (``owed``), what was made (``made``), what the ledger
-    lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``).
+    lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``), who
+    may approve and what was approved (``approvals``).
     """

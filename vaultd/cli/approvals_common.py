@@ -1,0 +1,151 @@
+"""What the commands of approvals and persons share: the state, how somebody signs, and how requests look."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vaultd.cli.format import local, rfc3339
+from vaultd.errors import ConfigError
+from vaultd.i18n import N_, _
+
+if TYPE_CHECKING:
+    from vaultd.approvals import Request
+    from vaultd.approvals.signing import Sign
+    from vaultd.cli.base import Cli
+    from vaultd.store import Store
+
+STATES = {
+    "open": N_("open"), "used": N_("used"), "expired": N_("expired"), "withdrawn": N_("withdrawn"),
+}  # fmt: skip
+ACTIONS = {
+    "warning-lift-1": N_("lift a warning of level I"), "evacuation-end": N_("end an evacuation"),
+    "evacuation-late": N_("an evacuation that was started"), "plain-export": N_("export files unencrypted"),
+    "destruction": N_("destroy media"), "forget": N_("remove snapshots or records"),
+    "person": N_("accept a person"),
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def opened(cli: Cli) -> Iterator[Store]:
+    """The state, to be changed: by root or the daemon's user."""
+    from vaultd import files
+    from vaultd.cli.places import require_owner
+    from vaultd.custody import give_to_owner
+    from vaultd.store import Store
+    from vaultd.verify.coverage import leaver
+
+    state = cli.config().host.state
+    require_owner(cli)
+    files.make_private_directory(state)
+    database = cli.places().database
+    if not database.exists():
+        database.touch(mode=0o600)
+        give_to_owner(state, database)
+    store = Store(database)
+    store.alerts.on_change = leaver(state)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def reading(cli: Cli) -> Iterator[Store]:
+    """The state, to be read. Raises StateError where there is none."""
+    from vaultd.store import Store
+
+    store = Store(cli.places().database, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--key``, ``--signature``, ``--as``, ``--print``."""
+    options = [
+        click.option("--key", metavar="FILE", type=click.Path(path_type=Path),
+                     help=N_("Your private SSH key; or its .pub, whose other half the agent has.")),
+        click.option("--signature", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                     help=N_("What ssh-keygen -Y sign wrote elsewhere.")),
+        click.option("--as", "name", default="", metavar="NAME", help=N_("Who signs [default: whoever's key it is]")),
+        click.option("--print", "only_print", is_flag=True,
+                     help=N_("Print the text to be signed, and nothing else.")),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def signer(key: Path | None, signature: Path | None) -> Sign:
+    """Makes the signature in the one way that was chosen. Raises ConfigError."""
+    from vaultd.approvals import NAMESPACE, sshsig
+
+    if key is not None and signature is None:
+        return lambda statement: sshsig.sign(key.expanduser(), statement, NAMESPACE)
+    if signature is not None and key is None:
+        return lambda _statement: sshsig.read(signature)
+    raise ConfigError(
+        _("the signature"), _("one of --key and --signature is needed"),
+        _("to sign elsewhere: --print there, ssh-keygen -Y sign -n {name} -f KEY FILE, and --signature here").format(
+            name=NAMESPACE),
+    )  # fmt: skip
+
+
+def print_statement(cli: Cli, one: Request) -> None:
+    """The text that is signed, byte for byte."""
+    cli.emit({"version": 1, "request": one.number, "text": one.statement.decode()})
+    if not cli.json:
+        click.echo(one.statement, nl=False)
+
+
+def request_json(one: Request) -> dict[str, Any]:
+    """A request as ``--json`` has it (docs/json.md)."""
+    import json
+
+    row = one.row
+    return {
+        "request": one.number, "state": row.state, "action": row.action, "parameters": json.loads(row.parameters),
+        "parameters_sha256": one.digest, "requester": row.requester, "account": row.account, "roles": one.roles,
+        "missing": one.missing() if row.state == "open" else [], "late": one.is_late, "made": rfc3339(row.made),
+        "expires": rfc3339(row.expires), "ended": rfc3339(row.ended) if row.ended else None,
+        "statement": one.statement.decode(),
+        "approvals": [
+            {"person": by.person, "role": by.role, "key": by.key, "signature": by.signature, "at": rfc3339(by.at)}
+            for by in one.approvals
+        ],
+    }  # fmt: skip
+
+
+def request_lines(one: Request) -> list[str]:
+    """A request for people."""
+    row = one.row
+    state = _(STATES[row.state])
+    if one.is_late and row.state == "open":
+        state = _("owed since {moment}").format(moment=local(row.made))
+    lines = [
+        _("Request {number}: {action}, {state}").format(
+            number=one.number, action=_(ACTIONS.get(row.action, row.action)), state=state),
+        "  " + _("asked for by {name}, {moment}").format(name=row.requester, moment=local(row.made)),
+    ]  # fmt: skip
+    if not one.is_late:
+        lines.append("  " + _("good until {moment}").format(moment=local(row.expires)))
+    lines += [f"  {name}: {_shown(value)}" for name, value in one.parameters.items() if value not in (None, "", [], 0)]
+    for by in one.approvals:
+        text = _("approved by {name} as {role}, {moment}, with {key}")
+        lines.append("  " + text.format(name=by.person, role=by.role, moment=local(by.at), key=by.key))
+    if row.state == "open" and one.missing():
+        lines.append("  " + _("it lacks the approval of: {roles}").format(roles=", ".join(one.missing())))
+    return lines
+
+
+def _shown(value: object) -> str:
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else "?" for one in text)
