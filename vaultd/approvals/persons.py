@@ -29,8 +29,6 @@ from vaultd.store import Store
 from vaultd.store.approvalrows import PersonRow
 
 WAITING, ACCEPTED, GONE = "waiting", "accepted", "gone"
-ENFORCED = "approvals:enforced"
-"""Under this key: when a director was accepted for the first time."""
 
 
 def described(person: PersonConfig) -> dict[str, object]:
@@ -56,7 +54,7 @@ def fingerprint(person: PersonConfig) -> str:
 
 def enforced(store: Store) -> bool:
     """Whether a director was ever accepted. Until then root decides alone."""
-    return bool(store.get_meta(ENFORCED))
+    return store.approvals_enforced()
 
 
 def state_of(person: PersonConfig, known: Mapping[str, PersonRow]) -> str:
@@ -74,7 +72,7 @@ def accepted(config: Config, store: Store) -> dict[str, PersonConfig]:
 
 def directors(config: Config, store: Store) -> dict[str, PersonConfig]:
     """Those of them who can accept others: directors with a key."""
-    return {name: one for name, one in accepted(config, store).items() if _is_director(one)}
+    return {name: one for name, one in accepted(config, store).items() if is_director(one)}
 
 
 def check_accepted(config: Config, store: Store, name: str, what: str) -> None:
@@ -95,11 +93,11 @@ def settle(config: Config, store: Store) -> None:
     """Compare the configuration with who is known, and put on record who is new, changed or gone. Raises StateError;
     LedgerError where it must be known from the ledger whether there were directors, and cannot."""
     if not enforced(store):
-        if not any(_is_director(one) for one in config.person):
+        if not any(is_director(one) for one in config.person):
             return
         remembered = history.remembered(config)
-        with store.database.write() as db:
-            if db.execute("SELECT 1 FROM meta WHERE key=?", (ENFORCED,)).fetchone() is None:
+        with store.database.write():
+            if not enforced(store):  # nobody else has begun meanwhile
                 _begin(config, store, remembered)
     with store.database.write():
         known = store.persons()
@@ -120,12 +118,13 @@ def _begin(config: Config, store: Store, remembered: Remembered) -> None:
     for row in remembered.persons.values():
         store.put_person(row)
     for person in () if remembered.had_director else config.person:
-        if _is_director(person):
+        if is_director(person):
             _put(config, store, person, "first", ACCEPTED)
-    store.set_meta(ENFORCED, str(time.time_ns()))
+    store.enforce_approvals()
 
 
-def _is_director(person: PersonConfig) -> bool:
+def is_director(person: PersonConfig) -> bool:
+    """Whether they could accept others, were they accepted: a director with a key."""
     return DIRECTOR in person.roles and bool(fingerprint(person))
 
 

@@ -63,6 +63,7 @@ def _findings(cli: Cli, offline: bool) -> Iterator[Finding]:
     yield from doctor.check_host(config, _folders(config))
     yield from doctor.check_ledger(config)
     yield from doctor.check_kits(config)
+    yield from doctor.check_persons(config)
     yield _daemon(cli)
     yield from _alerts(cli)
     if not offline:

@@ -33,7 +33,18 @@ BODY_SECONDS = 10.0
 LONGEST_WAIT = 30.0
 CLAIM_HEADER = "vaultd-claim"
 
-_STATUS = {"config": 400, "usage": 400, "not-authorised": 403, "unknown": 404, "busy": 409, "body": 413, "slow": 408}
+_STATUS = {
+    "config": 400,
+    "usage": 400,
+    "not-authorised": 403,
+    "approval": 403,
+    "approval-missing": 403,
+    "unknown": 404,
+    "approval-unknown": 404,
+    "busy": 409,
+    "body": 413,
+    "slow": 408,
+}
 _CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
 
 Handler = Callable[[Request, Peer], Awaitable[BaseModel]]
@@ -63,11 +74,11 @@ class Api:
 
         return Starlette(
             routes=[
-                route("/v1/status", "GET", Role.OPERATE, self.status),
-                route("/v1/progress", "GET", Role.OPERATE, self.progress),
+                route("/v1/status", "GET", Role.VIEW, self.status),
+                route("/v1/progress", "GET", Role.VIEW, self.progress),
                 route("/v1/backup", "POST", Role.OPERATE, self.backup, 202),
-                route("/v1/jobs/{id:str}", "GET", Role.OPERATE, self.job),
-                route("/v1/alerts", "GET", Role.OPERATE, self.alerts),
+                route("/v1/jobs/{id:str}", "GET", Role.VIEW, self.job),
+                route("/v1/alerts", "GET", Role.VIEW, self.alerts),
                 route("/v1/alerts/{number:int}/ack", "POST", Role.ADMIN, self.acknowledge),
                 route("/v1/targets/{name:str}/retry", "POST", Role.ADMIN, self.retry),
             ],
@@ -92,9 +103,11 @@ class Api:
         if self.policy.allows(peer, role):
             return
         log.warning("refused %s to uid %d (pid %d)", what, peer.uid, peer.pid)
-        needs = (
-            _("run it as root") if role is Role.ADMIN else _("join the group of the control socket, or run it as root")
-        )
+        needs = {
+            Role.ADMIN: _("run it as root"), Role.DIRECT: _("a director may, or root"),
+        }.get(role, _("join the group of the control socket, or run it as root"))  # fmt: skip
+        if role is Role.OPERATE and peer.uid in self.policy.members:
+            needs = _("a person with the role operator or director may, or root")
         raise NotAuthorisedError(_("not allowed"), _("user {uid} may not do this").format(uid=peer.uid), needs)
 
     async def status(self, _request: Request, _peer: Peer) -> schemas.StatusAnswer:
@@ -118,7 +131,7 @@ class Api:
             raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
         if body.accept_empty:
             self._authorise(peer, Role.ADMIN, "accept_empty")
-        who = _who(request, peer)
+        who = self._who(request, peer)
         log.info("backup asked for by %s", who)
         asked = BackupRequest(tuple(body.vaults), body.full, body.accept_empty, who)
         return schemas.JobAnswer(job=schemas.JobDetail.of(await self.service.request_backup(asked)))
@@ -144,7 +157,7 @@ class Api:
     async def acknowledge(self, request: Request, peer: Peer) -> schemas.AcknowledgedAnswer:
         """POST /v1/alerts/NUMBER/ack."""
         number = int(request.path_params["number"])
-        done = await self.service.acknowledge(number, _who(request, peer))
+        done = await self.service.acknowledge(number, self._who(request, peer))
         return schemas.AcknowledgedAnswer(alert=number, acknowledged=done)
 
     async def retry(self, request: Request, _peer: Peer) -> schemas.RetryAnswer:
@@ -152,6 +165,13 @@ class Api:
         name = str(request.path_params["name"])
         await self.service.retry(name)
         return schemas.RetryAnswer(target=name)
+
+    def _who(self, request: Request, peer: Peer) -> str:
+        """Who asked, for the log. Under sudo the kernel says root; the name behind it is the caller's claim alone."""
+        claim, member = request.headers.get(CLAIM_HEADER, ""), self.policy.members.get(peer.uid)
+        if member is not None:
+            return f"{member.name} (uid {peer.uid})"
+        return f"uid {peer.uid} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {peer.uid}"
 
 
 async def _body(request: Request) -> bytes:
@@ -167,12 +187,6 @@ async def _body(request: Request) -> bytes:
     except TimeoutError:
         raise _Refused("slow", _("the body did not arrive in time")) from None
     return b"".join(parts)
-
-
-def _who(request: Request, peer: Peer) -> str:
-    """Who asked, for the log. Under sudo the kernel says root; the name behind it is the caller's claim, no more."""
-    claim = request.headers.get(CLAIM_HEADER, "")
-    return f"uid {peer.uid} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {peer.uid}"
 
 
 def _answer_error(error: VaultdError, status: int | None = None) -> Response:

@@ -1,7 +1,8 @@
 """Everything that would stop vaultd from doing its job, each with its mend. Looks only; changes nothing.
 
 ``host`` looks at this machine, ``places`` at files and folders, ``offsite`` at the targets,
-``ledger`` at the record, ``kit`` at the recovery kits.
+``ledger`` at the record, ``kit`` at the recovery kits, ``persons`` at who may
+approve.
 """
 
 from vaultd.doctor.finding import ADVICE, FAULT, FINE, Finding
@@ -9,6 +10,7 @@ from vaultd.doctor.host import check_host
 from vaultd.doctor.kit import check_kits
 from vaultd.doctor.ledger import check_ledger
 from vaultd.doctor.offsite import check_target, check_targets
+from vaultd.doctor.persons import check_persons
 from vaultd.doctor.places import check_places
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "check_host",
     "check_kits",
     "check_ledger",
+    "check_persons",
     "check_places",
     "check_target",
     "check_targets",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from vaultd import approvals
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaMoved
 from vaultd.media import machine, people, record
@@ -167,6 +168,7 @@ def _check_persons(register: Register, wish: Handing) -> None:
             _("--approved-by NAME; in an emergency also --emergency REASON: then they sign later"),
         )
     people.require_role(register.config, wish.approver, register.config.media.approvers, _("the approval"))
+    approvals.check_accepted(register.config, register.store, wish.approver, _("the approval"))
     if wish.approver in (wish.released_by, wish.received_by) and not wish.emergency:
         raise MediaError(what, _("who approves is somebody else than both sides"))
 
@@ -247,6 +249,8 @@ def late_signature(
     open_ones = [one for one in owed if one.state == people.OWED]
     if not open_ones:
         raise MediaError(what, _("{name} has signed already").format(name=person))
+    if open_ones[0].role == people.APPROVER:
+        approvals.check_accepted(register.config, register.store, person, _("the approval"))
     signed = row(open_ones[0].role, event.statement.encode())
     with register.store.database.write():
         if open_ones[0] not in register.store.signatures(event.number):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Mapping
 
 from vaultd.store.approvalrows import ApprovalCounts, ApprovalRow, PersonRow, RequestRow
 from vaultd.store.base import StoreBase
 
 REVISION = "approvals:revision"
+ENFORCED = "approvals:enforced"
+"""Under this key: when a director was accepted for the first time."""
 
 _REQUEST = ", ".join(RequestRow._fields)
 
@@ -24,6 +27,17 @@ class ApprovalStore(StoreBase):
     def approvals_revision(self) -> int:
         """Grows with every change of these tables."""
         return int(self.get_meta(REVISION) or 0)
+
+    def approvals_enforced(self) -> bool:
+        """Whether a director was ever accepted. Sees what this process has just written."""
+        row = self.database.current().execute("SELECT 1 FROM meta WHERE key=?", (ENFORCED,)).fetchone()
+        return row is not None
+
+    def enforce_approvals(self) -> None:
+        """From now on actions need approvals; that is never taken back."""
+        with self.database.write() as db:
+            self._changed(db)
+            db.execute("INSERT OR IGNORE INTO meta VALUES(?,?)", (ENFORCED, str(time.time_ns())))
 
     def _changed(self, db: sqlite3.Connection) -> None:
         """The copy of the state at the targets is old now."""
