@@ -67,10 +67,10 @@ class House:
         assert made is not None
         return made
 
-    def approve(self, one: Request | int, name: str, **values: Any) -> Request:
+    def approve(self, one: Request | int, by: str, **values: Any) -> Request:
         """Somebody approves with their own key."""
         number = one if isinstance(one, int) else one.number
-        return approvals.approve(self.config, self.store, number, self.sign(name), "uid 0", **values)
+        return approvals.approve(self.config, self.store, number, self.sign(by), "uid 0", **values)
 
     def require(self, action: str = "forget", caller: Caller = CALLER, **parameters: Any) -> Request | None:
         """An action that needs approvals is about to be done."""
