@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from tests.approving import CALLER, House, house_in
 from tests.registering import make_key, office_in
-from tests.site import Site, site_in
+from tests.site import site_in
 from vaultd import approvals
 from vaultd.approvals import ApprovalError, ApprovalMissingError
 from vaultd.cli.main import main
@@ -163,16 +161,9 @@ def test_text_for_people(house: House, capsys: pytest.CaptureFixture[str]) -> No
 # what waits for approval
 
 
-def vaultd(site: Site, *args: str, code: int = 0) -> dict[str, Any]:
-    line = [sys.executable, "-m", "vaultd", "--config", str(site.file), "--json", *args]
-    env = {**os.environ, "SUDO_USER": "zhang"}
-    found = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=env)
-    assert found.returncode == code, (found.returncode, found.stdout[-3000:], found.stderr[-3000:])
-    document: dict[str, Any] = json.loads(found.stdout)
-    return document
-
-
-def test_forget_and_destroying_records_wait_for_a_director(tmp_path: Path) -> None:
+def test_forget_and_destroying_records_wait_for_a_director(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with site_in(tmp_path) as site:
         site.add_target()
         root = site.add_vault()
@@ -189,23 +180,29 @@ def test_forget_and_destroying_records_wait_for_a_director(tmp_path: Path) -> No
         (root / "b").write_text("2")
         site.backup(full=True)
         before = site.snapshots()
-        error = vaultd(site, "forget", "records", "--yes", code=6)["error"]
+        monkeypatch.setenv("SUDO_USER", "zhang")
+
+        def vaultd(*args: str, code: int = 0) -> dict[str, Any]:
+            capsys.readouterr()
+            ended = main(["--config", str(site.file), "--json", *args])
+            shown = capsys.readouterr()
+            assert ended == code, shown
+            document: dict[str, Any] = json.loads(shown.out)
+            return document
+
+        error = vaultd("forget", "records", "--yes", code=6)["error"]
         assert error["code"] == "approval-missing" and "vaultd approve 1;" in error["hint"]
-        error = vaultd(site, "forget", "records", "--path", "a", "--reason", "r", "--yes", code=6)["error"]
+        error = vaultd("forget", "records", "--path", "a", "--reason", "r", "--yes", code=6)["error"]
         assert "vaultd approve 2;" in error["hint"] and site.snapshots() == before
-        asked = vaultd(site, "approvals", "show", "2")["request"]
-        assert asked["parameters"]["paths"] == [{"path": "a"}]
-        assert asked["account"] == "zhang"
-        vaultd(site, "approve", "2", "--key", str(key))
-        error = vaultd(site, "forget", "records", "--path", "b", "--even-if-there", "--reason", "r", "--yes", code=6)
-        assert "vaultd approve 3;" in error["error"]["hint"]  # of another path
-        assert vaultd(site, "forget", "records", "--path", "a", "--reason", "r", "--yes")["destroyed"][0]["files"] == 1
-        vaultd(site, "forget", "records", "--yes", "--prune", code=6)
-        vaultd(site, "approve", "1", "--key", str(key))
-        assert len(vaultd(site, "forget", "records", "--yes")["targets"][0]["done"]["forgotten"]) == 1
-        site.backup(full=True)
-        used = [one["request"] for one in site.entries("approval-request") if one["state"] == "used"]
-        assert used == ["2", "1"]
+        asked = vaultd("approvals", "show", "2")["request"]
+        assert asked["parameters"]["paths"] == [{"path": "a"}] and asked["account"] == "zhang"
+        vaultd("approve", "2", "--key", str(key))
+        assert vaultd("forget", "records", "--path", "a", "--reason", "r", "--yes")["destroyed"][0]["files"] == 1
+        vaultd("approve", "1", "--key", str(key))
+        assert len(vaultd("forget", "records", "--yes")["targets"][0]["done"]["forgotten"]) == 1
+        store = site.store()
+        assert [row.state for row in store.approval_requests(open_only=False)] == ["used", "used"]
+        store.close()
 
 
 def test_media_are_destroyed_only_with_the_approvals_of_the_policy(tmp_path: Path) -> None:
