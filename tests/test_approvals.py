@@ -157,6 +157,23 @@ def test_who_asks_does_not_approve_by_name_or_by_account(house: House) -> None:
         assert house.approve(one, "钱副院长").missing() == []
 
 
+def test_an_approval_of_who_asks_does_not_count_though_somebody_writes_it_into_the_state(house: House) -> None:
+    number = missing(house, caller=Caller("赵院长", "zhao", "uid 0"), vault="a")
+    signature = house.sign("赵院长")(approvals.find(house.store, number).statement)
+    house.store.add_approval(ApprovalRow(number, "赵院长", "director", signature, "", time.time_ns(), "uid 0"))
+    assert missing(house, vault="a") == number
+
+
+def test_an_approval_in_a_role_that_was_taken_away_does_not_count(tmp_path: Path) -> None:
+    with house_in(tmp_path, forget=["operator"]) as house:
+        number = missing(house, vault="a")
+        house.approve(number, "钱副院长")
+        house.people["钱副院长"]["roles"] = ["director"]
+        house.read()
+        house.accept("钱副院长", "赵院长")  # the same key, and accepted
+        assert missing(house, vault="a") == number
+
+
 def test_an_unknown_person_does_not_approve(house: House, tmp_path: Path) -> None:
     one = house.ask(vault="a")
     stranger = make_key(tmp_path / "stranger")

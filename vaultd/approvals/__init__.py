@@ -7,7 +7,8 @@ For the other parts of vaultd::
     request(config, store, "evacuation-end", {...}, caller)          # ask, and go on with something else
 
 ``caller`` (``accounts.caller(config)``) is who runs this. All three return the request, or None where no approval is
-needed: the policy asks for none, or nobody was ever accepted as a director. They write to the state and leave the
+needed: the policy asks for none, or nobody was ever accepted as a director. ``config`` is what the file says now: the
+daemon calls ``fresh(config)`` first. They write to the state and leave the
 entries for the ledger in the same transaction.
 
 ``requests``   asking, withdrawing; ``Request.statement`` is what is signed, byte for byte
@@ -25,7 +26,7 @@ entries for the ledger in the same transaction.
 from vaultd.approvals.accounts import Caller, caller
 from vaultd.approvals.faults import ApprovalError, ApprovalMissingError
 from vaultd.approvals.late import raise_alerts
-from vaultd.approvals.persons import accepted, check_accepted, enforced, settle
+from vaultd.approvals.persons import accepted, check_accepted, enforced, fresh, settle
 from vaultd.approvals.requests import NAMESPACE, Request, find, owe, put_aside, request, withdraw
 from vaultd.approvals.signing import approve
 from vaultd.approvals.using import require
@@ -42,6 +43,7 @@ __all__ = [
     "check_accepted",
     "enforced",
     "find",
+    "fresh",
     "owe",
     "put_aside",
     "raise_alerts",

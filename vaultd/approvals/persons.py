@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from vaultd.approvals import history, sshsig
 from vaultd.approvals.faults import ApprovalError, SshSignatureError
 from vaultd.approvals.history import Remembered
+from vaultd.config import load
 from vaultd.config.model import Config
 from vaultd.config.persons import DIRECTOR, PersonConfig
 from vaultd.custody import owe
@@ -89,8 +90,15 @@ def check_accepted(config: Config, store: Store, name: str, what: str) -> None:
     )  # fmt: skip
 
 
+def fresh(config: Config) -> Config:
+    """The configuration as its file says now: for the daemon, whose own is as old as its start. Who compared an old one
+    would put persons on record as gone who were added since. Raises ConfigError."""
+    return load(config.file) if config.file.exists() else config
+
+
 def settle(config: Config, store: Store) -> None:
-    """Compare the configuration with who is known, and put on record who is new, changed or gone. Raises StateError;
+    """Compare the configuration, as the file says now (``fresh``), with who is known, and put on record who is new,
+    changed or gone. Raises StateError;
     LedgerError where it must be known from the ledger whether there were directors, and cannot."""
     if not enforced(store):
         if not any(is_director(one) for one in config.person):

@@ -90,6 +90,21 @@ class Request:
                 left.remove(one.role)
         return left
 
+    def as_json(self) -> dict[str, Any]:
+        """The request as ``--json`` and the API have it (docs/json.md)."""
+        row = self.row
+        return {
+            "request": row.number, "state": row.state, "action": row.action, "parameters": json.loads(row.parameters),
+            "parameters_sha256": self.digest, "requester": row.requester, "account": row.account, "roles": self.roles,
+            "missing": self.missing() if row.state == OPEN else [], "late": self.is_late, "made": rfc3339(row.made),
+            "expires": rfc3339(row.expires), "ended": rfc3339(row.ended) if row.ended else None,
+            "statement": self.statement.decode(),
+            "approvals": [
+                {"person": by.person, "role": by.role, "key": by.key, "signature": by.signature, "at": rfc3339(by.at)}
+                for by in self.approvals
+            ],
+        }  # fmt: skip
+
 
 def find(store: Store, number: int) -> Request:
     """A request by its number. Raises NoRequestError."""

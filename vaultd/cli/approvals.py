@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
 from vaultd.cli import approvals_common as common
 from vaultd.cli.base import Cli, group, pass_cli
-from vaultd.cli.format import ago, table
+from vaultd.cli.format import ago, parse_rfc3339, table
 from vaultd.errors import EXIT_DONE
 from vaultd.i18n import N_, _
 
@@ -33,26 +34,31 @@ def approvals_group() -> None:
 @pass_cli
 def list_command(cli: Cli, everything: bool) -> int:
     """From the state database."""
-    from vaultd.approvals import requests
-
-    now = time.time_ns()
-    with common.reading(cli) as store:
-        found = requests.all_of(store, open_only=not everything)
+    now, found = time.time_ns(), _requests(cli, everything)
     if not everything:
-        found = [one for one in found if one.is_late or now < one.row.expires]
-    cli.emit({"version": 1, "requests": [common.request_json(one) for one in found]})
+        found = [one for one in found if one["late"] or now < parse_rfc3339(one["expires"])]
+    cli.emit({"version": 1, "requests": found})
     rows = [
         (
-            str(one.number), _(common.ACTIONS.get(one.row.action, one.row.action)),
-            _("owed") if one.is_late and one.row.state == "open" else _(common.STATES[one.row.state]),
-            one.row.requester, ago(one.row.made, now),
-            ", ".join(one.missing()) if one.row.state == "open" else "",
+            str(one["request"]), _(common.ACTIONS.get(one["action"], one["action"])),
+            _("owed") if one["late"] and one["state"] == "open" else _(common.STATES.get(one["state"], one["state"])),
+            one["requester"], ago(parse_rfc3339(one["made"]), now), ", ".join(one["missing"]),
         )
         for one in found
     ]  # fmt: skip
     head = (_("request"), _("action"), _("state"), _("asked for by"), _("when"), _("lacks"))
     cli.say(table(head, rows) if rows else _("Nothing waits for approval."))
     return EXIT_DONE
+
+
+def _requests(cli: Cli, everything: bool) -> list[dict[str, Any]]:
+    from vaultd.approvals import requests
+
+    client = common.by_socket(cli)
+    if client is not None:
+        return client.approvals(everything=everything)
+    with common.reading(cli) as store:
+        return [one.as_json() for one in requests.all_of(store, open_only=not everything)]
 
 
 @approvals_group.command_of(
@@ -63,12 +69,9 @@ def list_command(cli: Cli, everything: bool) -> int:
 @click.argument("number", metavar="REQUEST", type=int)
 @pass_cli
 def show_command(cli: Cli, number: int) -> int:
-    """From the state database."""
-    from vaultd import approvals
-
-    with common.reading(cli) as store:
-        one = approvals.find(store, number)
-    cli.emit({"version": 1, "request": common.request_json(one)})
+    """From the state database, or by the daemon."""
+    one = common.found(cli, number)
+    cli.emit({"version": 1, "request": one})
     cli.say("\n".join(common.request_lines(one)))
     return EXIT_DONE
 
@@ -86,7 +89,7 @@ def withdraw_command(cli: Cli, number: int) -> int:
     from vaultd.custody import caller
 
     with common.opened(cli) as store:
-        one = approvals.withdraw(cli.config(), store, number, caller())
-    cli.emit({"version": 1, "request": common.request_json(one)})
+        one = approvals.withdraw(cli.config(), store, number, caller()).as_json()
+    cli.emit({"version": 1, "request": one})
     cli.say("\n".join(common.request_lines(one)))
     return EXIT_DONE

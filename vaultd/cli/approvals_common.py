@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaultd.cli.format import local, rfc3339
-from vaultd.errors import ConfigError
+from vaultd.cli.format import local, parse_rfc3339
+from vaultd.errors import ConfigError, NotAuthorisedError
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
-    from vaultd.approvals import Request
     from vaultd.approvals.signing import Sign
     from vaultd.cli.base import Cli
+    from vaultd.control.client import Client
     from vaultd.store import Store
 
 STATES = {
@@ -97,50 +97,56 @@ def signer(key: Path | None, signature: Path | None) -> Sign:
     )  # fmt: skip
 
 
-def print_statement(cli: Cli, one: Request) -> None:
+def by_socket(cli: Cli) -> Client | None:
+    """Who may not read the state asks the daemon: its client; None for root and the daemon's user."""
+    from vaultd.cli.places import require_owner
+
+    try:
+        require_owner(cli)
+    except NotAuthorisedError:
+        return cli.client()
+    return None
+
+
+def found(cli: Cli, number: int) -> dict[str, Any]:
+    """A request, from the state or the daemon. Raises NoRequestError."""
+    from vaultd import approvals
+
+    client = by_socket(cli)
+    if client is not None:
+        return client.approval(number)
+    with reading(cli) as store:
+        return approvals.find(store, number).as_json()
+
+
+def print_statement(cli: Cli, one: dict[str, Any]) -> None:
     """The text that is signed, byte for byte."""
-    cli.emit({"version": 1, "request": one.number, "text": one.statement.decode()})
+    cli.emit({"version": 1, "request": one["request"], "text": one["statement"]})
     if not cli.json:
-        click.echo(one.statement, nl=False)
+        click.echo(one["statement"].encode(), nl=False)
 
 
-def request_json(one: Request) -> dict[str, Any]:
-    """A request as ``--json`` has it (docs/json.md)."""
-    import json
-
-    row = one.row
-    return {
-        "request": one.number, "state": row.state, "action": row.action, "parameters": json.loads(row.parameters),
-        "parameters_sha256": one.digest, "requester": row.requester, "account": row.account, "roles": one.roles,
-        "missing": one.missing() if row.state == "open" else [], "late": one.is_late, "made": rfc3339(row.made),
-        "expires": rfc3339(row.expires), "ended": rfc3339(row.ended) if row.ended else None,
-        "statement": one.statement.decode(),
-        "approvals": [
-            {"person": by.person, "role": by.role, "key": by.key, "signature": by.signature, "at": rfc3339(by.at)}
-            for by in one.approvals
-        ],
-    }  # fmt: skip
-
-
-def request_lines(one: Request) -> list[str]:
-    """A request for people."""
-    row = one.row
-    state = _(STATES[row.state])
-    if one.is_late and row.state == "open":
-        state = _("owed since {moment}").format(moment=local(row.made))
+def request_lines(one: dict[str, Any]) -> list[str]:
+    """A request (docs/json.md) for people."""
+    state, made = _(STATES.get(one["state"], one["state"])), local(parse_rfc3339(one["made"]))
+    if one["late"] and one["state"] == "open":
+        state = _("owed since {moment}").format(moment=made)
     lines = [
         _("Request {number}: {action}, {state}").format(
-            number=one.number, action=_(ACTIONS.get(row.action, row.action)), state=state),
-        "  " + _("asked for by {name}, {moment}").format(name=row.requester, moment=local(row.made)),
+            number=one["request"], action=_(ACTIONS.get(one["action"], one["action"])), state=state),
+        "  " + _("asked for by {name}, {moment}").format(name=one["requester"], moment=made),
     ]  # fmt: skip
-    if not one.is_late:
-        lines.append("  " + _("good until {moment}").format(moment=local(row.expires)))
-    lines += [f"  {name}: {_shown(value)}" for name, value in one.parameters.items() if value not in (None, "", [], 0)]
-    for by in one.approvals:
-        text = _("approved by {name} as {role}, {moment}, with {key}")
-        lines.append("  " + text.format(name=by.person, role=by.role, moment=local(by.at), key=by.key))
-    if row.state == "open" and one.missing():
-        lines.append("  " + _("it lacks the approval of: {roles}").format(roles=", ".join(one.missing())))
+    if not one["late"]:
+        lines.append("  " + _("good until {moment}").format(moment=local(parse_rfc3339(one["expires"]))))
+    lines += [
+        f"  {name}: {_shown(value)}" for name, value in one["parameters"].items()
+        if name != "salt" and value not in (None, "", [], 0)
+    ]  # fmt: skip
+    for by in one["approvals"]:
+        text, moment = _("approved by {name} as {role}, {moment}, with {key}"), local(parse_rfc3339(by["at"]))
+        lines.append("  " + text.format(name=by["person"], role=by["role"], moment=moment, key=by["key"]))
+    if one["missing"]:
+        lines.append("  " + _("it lacks the approval of: {roles}").format(roles=", ".join(one["missing"])))
     return lines
 
 

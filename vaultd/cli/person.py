@@ -115,10 +115,10 @@ def accept_command(
     with common.opened(cli) as store:
         one = accepting.ask(config, store, person, approvals.caller(config))
         if sign is None:
-            common.print_statement(cli, one)
+            common.print_statement(cli, one.as_json())
             return EXIT_DONE
         done = approvals.approve(config, store, one.number, sign, caller(), name)
-    tell(cli, done)
+    tell(cli, done.as_json())
     if done.row.state == "used":
         cli.say(_("{name} is accepted.").format(name=person))
     return EXIT_DONE

@@ -94,6 +94,22 @@ class Client:
         """Acknowledge an alert; False when there is none of this number that is not acknowledged."""
         return bool(self._call("POST", f"/v1/alerts/{number}/ack")["acknowledged"])
 
+    def approvals(self, *, everything: bool = False) -> list[Document]:
+        """The requests that wait, or past ones too."""
+        found: list[Document] = self._call("GET", f"/v1/approvals?all={int(everything)}")["requests"]
+        return found
+
+    def approval(self, number: int) -> Document:
+        """A request."""
+        found: Document = self._call("GET", f"/v1/approvals/{number}")["request"]
+        return found
+
+    def approve(self, number: int, signature: str, person: str = "") -> Document:
+        """Approve a request by a signature of its statement. Returns the request as it is then."""
+        body = {"signature": signature, "person": person}
+        found: Document = self._call("POST", f"/v1/approvals/{number}", body)["request"]
+        return found
+
     def retry(self, target: str) -> None:
         """Have the daemon try a target now, whatever its back-off."""
         self._call("POST", f"/v1/targets/{quote(target, safe='')}/retry")

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vaultd.control import schemas
+from vaultd.control.approvals import ApprovalRoutes
 from vaultd.control.cache import StatusCache
 from vaultd.control.peer import Peer, Policy, Role
 from vaultd.control.service import BackupRequest, Service
@@ -65,6 +67,7 @@ class Api:
         self.service = service
         self.policy = policy
         self._status = StatusCache(service.status)
+        self._approvals = ApprovalRoutes(service)
 
     def app(self) -> Starlette:
         """The application. Its requests' state holds ``peer``, put there by the server's protocol."""
@@ -80,6 +83,9 @@ class Api:
                 route("/v1/jobs/{id:str}", "GET", Role.VIEW, self.job),
                 route("/v1/alerts", "GET", Role.VIEW, self.alerts),
                 route("/v1/alerts/{number:int}/ack", "POST", Role.ADMIN, self.acknowledge),
+                route("/v1/approvals", "GET", Role.VIEW, self._approvals.list),
+                route("/v1/approvals/{number:int}", "GET", Role.VIEW, self._approvals.show),
+                route("/v1/approvals/{number:int}", "POST", Role.VIEW, self.approve),
                 route("/v1/targets/{name:str}/retry", "POST", Role.ADMIN, self.retry),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _bug},
@@ -123,12 +129,7 @@ class Api:
 
     async def backup(self, request: Request, peer: Peer) -> schemas.JobAnswer:
         """POST /v1/backup: answers at once with the job; ``accept_empty`` overrules an alert, so it needs an admin."""
-        try:
-            body = schemas.BackupBody.model_validate_json(await _body(request) or b"{}")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
+        body = await _checked(request, schemas.BackupBody)
         if body.accept_empty:
             self._authorise(peer, Role.ADMIN, "accept_empty")
         who = self._who(request, peer)
@@ -160,6 +161,11 @@ class Api:
         done = await self.service.acknowledge(number, self._who(request, peer))
         return schemas.AcknowledgedAnswer(alert=number, acknowledged=done)
 
+    async def approve(self, request: Request, peer: Peer) -> schemas.ApprovalAnswer:
+        """POST /v1/approvals/NUMBER: the signature says who approves."""
+        body = await _checked(request, schemas.ApprovalBody)
+        return await self._approvals.approve(int(request.path_params["number"]), body, self._who(request, peer))
+
     async def retry(self, request: Request, _peer: Peer) -> schemas.RetryAnswer:
         """POST /v1/targets/NAME/retry."""
         name = str(request.path_params["name"])
@@ -172,6 +178,19 @@ class Api:
         if member is not None:
             return f"{member.name} (uid {peer.uid})"
         return f"uid {peer.uid} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {peer.uid}"
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+async def _checked(request: Request, kind: type[_Body]) -> _Body:
+    """The body as it must be."""
+    try:
+        return kind.model_validate_json(await _body(request) or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 async def _body(request: Request) -> bytes:
