@@ -11,6 +11,8 @@ import pytest
 from tests.approving import CALLER, PEOPLE, House, all_accepted, house_in
 from vaultd import approvals
 from vaultd.approvals import ApprovalError, ApprovalMissingError, accepting, persons
+from vaultd.config import VaultConfig
+from vaultd.doctor import check_persons
 from vaultd.errors import LedgerError
 
 
@@ -211,3 +213,23 @@ def test_removing_all_directors_does_not_end_the_need_for_approvals(house: House
     with pytest.raises(ApprovalMissingError, match="lacks the approval of: director") as caught:
         house.require(vault="a")
     assert "vaultd person list" in caught.value.hint
+
+
+def test_doctor_says_who_is_named_who_waits_and_whose_account_is_not_there(house: House, tmp_path: Path) -> None:
+    def found(house: House) -> str:
+        vault = {"name": "a", "path": "/srv/a", "classification": "secret", "targets": ["east"]}
+        config = house.config.model_copy(update={"vault": [VaultConfig.model_validate(vault)]})
+        return "\n".join(one.text for one in check_persons(config))
+
+    settle(house)
+    said = found(house)
+    assert "no director has accepted 张伟, 王芳 yet" in said
+    assert "the account zhao of 赵院长 is not there" in said
+    all_accepted(house)
+    assert "everybody who may approve is accepted" in found(house)
+    house.policy = {"forget": ["custodian"]}
+    settle(house)
+    assert "has the roles custodian, which [approvals] asks for" in found(house)
+    (tmp_path / "none").mkdir()
+    with house_in(tmp_path / "none", {"李娜": {"role": "保管员"}}) as nobody:
+        assert "nobody is named who approves" in found(nobody)

@@ -43,7 +43,7 @@ def approve_command(
         common.print_statement(cli, common.found(cli, number))
         return EXIT_DONE
     sign, client = common.signer(key, signature), common.by_socket(cli)
-    tell(cli, _here(cli, number, sign, name) if client is None else _by_socket(client, number, sign, name))
+    tell(cli, _here(cli, number, sign, name) if client is None else by_socket(client, number, sign, name))
     return EXIT_DONE
 
 
@@ -55,8 +55,9 @@ def _here(cli: Cli, number: int, sign: Sign, name: str) -> dict[str, Any]:
         return approvals.approve(cli.config(), store, number, sign, caller(), name).as_json()
 
 
-def _by_socket(client: Client, number: int, sign: Sign, name: str) -> dict[str, Any]:
-    """What is signed must be of the parameters that are shown, whatever answers at the socket."""
+def by_socket(client: Client, number: int, sign: Sign, name: str) -> dict[str, Any]:
+    """Approve through the daemon. What is signed must be of the parameters that are shown, whatever answers at the
+    socket. Raises VaultdError when it is not, and what the daemon refuses."""
     import hashlib
     import json
 
