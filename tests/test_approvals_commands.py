@@ -19,8 +19,9 @@ from vaultd.approvals import ApprovalError, ApprovalMissingError
 from vaultd.cli.main import main
 from vaultd.media import destruction
 from vaultd.media.destruction import Execution
-from vaultd.media.faults import SignatureError
+from vaultd.media.faults import MediaError, SignatureError
 from vaultd.media.machine import Status
+from vaultd.media.people import Means
 
 Run = Callable[..., dict[str, Any]]
 
@@ -241,6 +242,42 @@ def test_media_are_destroyed_only_with_the_approvals_of_the_policy(tmp_path: Pat
         approvals.approve(config, office.store, caught.value.request, approving(office.keys["赵院长"]), "uid 0")
         destruction.execute(office.register, wish)
         assert office.register.find(label).status == "destroyed"
+
+
+def test_a_transfer_is_approved_by_somebody_who_is_not_here(tmp_path: Path) -> None:
+    with office_in(tmp_path, approvers=["保密办"]) as office:
+        label = office.add(location="机房").label
+        wish = {"received_by": "李娜", "means": office.means("张伟", "李娜", sheet=""), "ask": True}
+        with pytest.raises(MediaError, match="they cannot be asked"):  # nobody is a director
+            office.hand("remove", label, **wish)
+        persons = [
+            one.model_copy(update={"roles": ["director"]}) if one.name == "赵院长" else one
+            for one in office.config.person
+        ]
+        office.config = office.config.model_copy(update={"person": persons})
+        object.__setattr__(office.register, "config", office.config)
+        approvals.settle(office.config, office.store)
+        for name in ("王芳", "孙主任"):
+            one = approvals.accepting.ask(office.config, office.store, name, CALLER)
+            approvals.approve(office.config, office.store, one.number, approving(office.keys["赵院长"]), "uid 0")
+        with pytest.raises(ApprovalMissingError, match="person: 王芳") as caught:
+            office.hand("remove", label, **wish)
+        number = caught.value.request
+        for other in ("孙主任", "赵院长"):
+            with pytest.raises(ApprovalError, match="they have the roles"):
+                approvals.approve(office.config, office.store, number, approving(office.keys[other]), "uid 0")
+        approvals.approve(office.config, office.store, number, approving(office.keys["王芳"]), "uid 0")
+        with pytest.raises(ApprovalMissingError):  # of another hand-over
+            office.hand("remove", label, **{**wish, "received_by": "张伟"})
+        with pytest.raises(MediaError):  # one that cannot be done does not use it up
+            office.hand("remove", label, **{**wish, "means": Means({"谁": Path("x")})})
+        assert office.register.find(label).status == "in-service"
+        done = office.hand("remove", label, **wish)
+        assert [(one.role, one.state) for one in done.signatures] == [
+            ("released-by", "signed"), ("received-by", "signed"), ("approver", "approved")]  # fmt: skip
+        (entry,) = [one for one in office.entries("media-signature") if one["role"] == "approver"]
+        assert (entry["request"], entry["person"]) == (str(number), "王芳") and "signature" not in entry
+        assert office.store.approval_request(number).state == "used"  # type: ignore[union-attr]
 
 
 def approving(key: Path) -> Callable[[bytes], str]:

@@ -29,7 +29,7 @@ from vaultd.approvals.late import raise_alerts
 from vaultd.approvals.persons import accepted, check_accepted, enforced, fresh, settle
 from vaultd.approvals.requests import NAMESPACE, Request, find, owe, put_aside, request, withdraw
 from vaultd.approvals.signing import approve
-from vaultd.approvals.using import require
+from vaultd.approvals.using import require, require_of
 
 __all__ = [
     "NAMESPACE",
@@ -49,6 +49,7 @@ __all__ = [
     "raise_alerts",
     "request",
     "require",
+    "require_of",
     "settle",
     "withdraw",
 ]

@@ -110,7 +110,7 @@ def _role_for(config: Config, store: Store, one: Request, person: PersonConfig) 
     if any(row.person == person.name for row in held):
         raise ApprovalError(what, _("they have approved it already"))
     missing = one.missing(held)
-    role = next((role for role in missing if role in person.roles), None)
+    role = next((role for role in missing if using.fits(role, person)), None)
     if role is None:
         raise ApprovalError(
             what, _("they have the roles: {roles}").format(roles=", ".join(person.roles) or "-"),

@@ -12,12 +12,15 @@ from vaultd.approvals.accounts import Caller
 from vaultd.approvals.faults import ApprovalMissingError, SshSignatureError
 from vaultd.approvals.requests import EXPIRED, NAMESPACE, USED, Request, end, find, make
 from vaultd.config.model import Config
+from vaultd.config.persons import PersonConfig
 from vaultd.i18n import _
 from vaultd.ledger import canonical
 from vaultd.store import Store
 from vaultd.store.approvalrows import ApprovalRow
 from vaultd.units import SECOND, local
 
+PERSON = "person: "
+"""Before the name, where an approval is asked of one person and not of a role."""
 SKEW = 300 * SECOND
 """So far ahead of this clock a request may have been made."""
 
@@ -35,6 +38,21 @@ def require(
     persons.settle(config, store)
     if not roles or not persons.enforced(store):
         return None
+    return _require(config, store, action, parameters, roles, caller, use=True)
+
+
+def require_of(
+    config: Config, store: Store, action: str, parameters: Mapping[str, Any], person: str, caller: Caller, *, use: bool
+) -> Request:
+    """The same for an approval of one person, whatever their roles; after ``settle``. Without ``use`` it is only looked
+    whether it is there. Raises ApprovalMissingError."""
+    return _require(config, store, action, parameters, [PERSON + person], caller, use=use)
+
+
+def _require(
+    config: Config, store: Store, action: str, parameters: Mapping[str, Any], roles: Sequence[str], caller: Caller, *,
+    use: bool,
+) -> Request:  # fmt: skip
     wanted = canonical.encode(parameters)
     with store.database.write():
         one = matching(config, store, action, wanted, roles, caller.who)
@@ -42,7 +60,8 @@ def require(
             one = make(config, store, action, parameters, caller, roles)
         missing = one.missing(holding(config, store, one))
         if not missing:
-            end(config, store, one, USED, caller.who)
+            if use:
+                end(config, store, one, USED, caller.who)
             return find(store, one.number)
     raise _missing(config, store, one, missing)
 
@@ -81,7 +100,7 @@ def holding(config: Config, store: Store, one: Request) -> list[ApprovalRow]:
     counted, found = persons.accepted(config, store), list[ApprovalRow]()
     for row in one.approvals:
         person = counted.get(row.person)
-        if person is None or row.role not in person.roles or is_requester(one, row.person, person.user):
+        if person is None or not fits(row.role, person) or is_requester(one, row.person, person.user):
             continue
         try:
             sshsig.verify(person.public_key, one.statement, row.signature, NAMESPACE)
@@ -89,6 +108,11 @@ def holding(config: Config, store: Store, one: Request) -> list[ApprovalRow]:
             continue
         found.append(row)
     return found
+
+
+def fits(role: str, person: PersonConfig) -> bool:
+    """Whether somebody can approve in a role: it is theirs, or it is that person by name."""
+    return role in person.roles or role == PERSON + person.name
 
 
 def is_requester(one: Request, name: str, account: str) -> bool:
@@ -99,7 +123,7 @@ def is_requester(one: Request, name: str, account: str) -> bool:
 def _missing(config: Config, store: Store, one: Request, missing: Sequence[str]) -> ApprovalMissingError:
     able = [
         name for name, person in persons.accepted(config, store).items()
-        if set(person.roles) & set(missing) and person.ssh_key and not is_requester(one, name, person.user)
+        if any(fits(role, person) for role in missing) and person.ssh_key and not is_requester(one, name, person.user)
     ]  # fmt: skip
     why = _("request {number} lacks the approval of: {roles}").format(number=one.number, roles=", ".join(missing))
     who = _("nobody who is accepted can: see vaultd person list")

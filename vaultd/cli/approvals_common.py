@@ -26,7 +26,7 @@ ACTIONS = {
     "warning-lift-1": N_("lift a warning of level I"), "evacuation-end": N_("end an evacuation"),
     "evacuation-late": N_("an evacuation that was started"), "plain-export": N_("export files unencrypted"),
     "destruction": N_("destroy media"), "forget": N_("remove snapshots or records"),
-    "person": N_("accept a person"),
+    "person": N_("accept a person"), "transfer": N_("hand media over"),
 }  # fmt: skip
 
 
