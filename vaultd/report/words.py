@@ -36,7 +36,8 @@ _DEEDS = {
     "verification": N_("verification"), "forget": N_("snapshots removed"), "prune": N_("space cleared"),
     "destroyed-records": N_("records destroyed"), "repair": N_("repair"), "kit-created": N_("kit made"),
     "kit-revoked": N_("kit revoked"), "kit-opened": N_("kit opened"), "repository-moved": N_("repository moved"),
-    "drill": N_("restore drill"), "packs-read": N_("packs read back"),
+    "drill": N_("restore drill"), "packs-read": N_("packs read back"), "person": N_("person new, changed or accepted"),
+    "approval-request": N_("approval asked for"), "approval": N_("approval"),
 }  # fmt: skip
 
 _ALERTS = {
@@ -56,6 +57,7 @@ _ALERTS = {
     "state-full": N_("disk of the state almost full"), "ledger": N_("ledger not writable"),
     "ledger-stopped": N_("ledger signs nothing more"), "ledger-missing": N_("no ledger"),
     "ledger-inconsistent": N_("another history of the ledger"), "anchor-overdue": N_("anchor overdue"),
+    "approval-late": N_("approval owed"), "person-on-paper": N_("person accepted on paper"),
     "internal": N_("fault in vaultd"), "packs-damaged": N_("packs damaged"), "kit-expired": N_("recovery kit expired"),
 }  # fmt: skip
 
