@@ -93,6 +93,23 @@ def test_refusals_have_exit_code_6_and_change_nothing(house: House, run: Run, tm
     assert house.entries("approval") == []
 
 
+def test_without_an_option_it_is_the_key_in_the_home_folder_that_is_a_persons(
+    house: House, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home" / ".ssh"
+    home.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home.parent))
+    make_key(home / "id_another")
+    (home / "id_bad.pub").write_text("nonsense")
+    number = house.ask(vault="records").number
+    assert run("approve", number, code=2)["error"]["code"] == "config"
+    for suffix in ("", ".pub"):
+        (home / f"id_mine{suffix}").write_bytes(Path(f"{house.keys['赵院长']}{suffix}").read_bytes())
+    (home / "id_mine").chmod(0o600)
+    assert run("approve", number, "--as", "钱副院长", code=2)["error"]["code"] == "config"
+    assert [one["person"] for one in run("approve", number)["request"]["approvals"]] == ["赵院长"]
+
+
 def test_a_person_is_accepted_by_command(house: House, run: Run, tmp_path: Path) -> None:
     assert {one["name"]: one["state"] for one in run("person", "list")["persons"]} == dict.fromkeys(
         house.people, "waiting"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from vaultd import approvals
 from vaultd.approvals.faults import NoRequestError
@@ -24,6 +25,7 @@ from vaultd.control import server as server_module
 from vaultd.control.cache import StatusCache
 from vaultd.control.client import Client, error_of
 from vaultd.control.peer import Member, Peer, Policy, Role, peer_of, role_of
+from vaultd.control.routes import Api
 from vaultd.control.server import bind, serve
 from vaultd.control.service import BackupRequest, Job, Outcome
 from vaultd.errors import (
@@ -471,6 +473,41 @@ def test_member_of_the_group_may_ask_for_a_backup_but_not_rule(group_running: Ru
     assert group_running.service.acknowledged == []
     assert group_running.service.retried == []
     assert [request.accept_empty for request in group_running.service.asked] == [False]
+
+
+def test_who_is_refused_before_the_body_is_read_is_told_so(folder: Path) -> None:
+    """The answer is there, and the connection closed, when the client comes to send the body."""
+    path, refused = folder / "s", b'{"version": 1, "error": {"code": "not-authorised", "exit_code": 6, "what": "no"}}'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(1)
+
+        def answer() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    received += connection.recv(1)  # not a byte of the body
+                connection.sendall(b"HTTP/1.1 403 no\r\nContent-Length: %d\r\n\r\n%b" % (len(refused), refused))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(NotAuthorisedError, match="no"):
+            Client(path).backup(["x" * 5_000_000])  # more than fits into the socket: it is being sent when that closes
+        thread.join()
+
+
+def test_who_asks_is_a_person_where_the_account_is_one_s() -> None:
+    api = Api(StandIn(), Policy(5, {1000: Member("张伟", "zhang", Role.OPERATE)}))
+
+    def caller(uid: int, claim: str = "") -> approvals.Caller:
+        headers = [(b"vaultd-claim", claim.encode())] if claim else []
+        return api.caller(Request({"type": "http", "headers": headers}), Peer(1, uid, uid, frozenset()))
+
+    assert caller(1000, "root") == approvals.Caller("张伟", "zhang", "张伟 (uid 1000)")
+    assert caller(0, "zhang") == approvals.Caller("张伟", "zhang", "uid 0 (says zhang)")
+    assert caller(0, "wang") == approvals.Caller("uid 0 (says wang)", "wang", "uid 0 (says wang)")
+    assert caller(1001, "zhang") == approvals.Caller("uid 1001 (says zhang)", "", "uid 1001 (says zhang)")
 
 
 @needs_root

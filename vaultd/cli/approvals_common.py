@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,8 @@ def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--key``, ``--signature``, ``--as``, ``--print``."""
     options = [
         click.option("--key", metavar="FILE", type=click.Path(path_type=Path),
-                     help=N_("Your private SSH key; or its .pub, whose other half the agent has.")),
+                     help=N_("Your private SSH key; or its .pub, whose other half the agent has "
+                             "[default: the one in ~/.ssh]")),
         click.option("--signature", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
                      help=N_("What ssh-keygen -Y sign wrote elsewhere.")),
         click.option("--as", "name", default="", metavar="NAME", help=N_("Who signs [default: whoever's key it is]")),
@@ -82,19 +84,40 @@ def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def signer(key: Path | None, signature: Path | None) -> Sign:
-    """Makes the signature in the one way that was chosen. Raises ConfigError."""
+def signer(cli: Cli, key: Path | None, signature: Path | None, name: str) -> Sign:
+    """Makes the signature in the one way that was chosen; without one, by the key in ~/.ssh that is of a [[person]].
+    Raises ConfigError."""
     from vaultd.approvals import NAMESPACE, sshsig
 
-    if key is not None and signature is None:
-        return lambda statement: sshsig.sign(key.expanduser(), statement, NAMESPACE)
     if signature is not None and key is None:
         return lambda _statement: sshsig.read(signature)
+    own = key.expanduser() if key is not None else _own_key(cli, name)
+    if own is not None and signature is None:
+        return lambda statement: sshsig.sign(own, statement, NAMESPACE)
     raise ConfigError(
         _("the signature"), _("one of --key and --signature is needed"),
         _("to sign elsewhere: --print there, ssh-keygen -Y sign -n {name} -f KEY FILE, and --signature here").format(
             name=NAMESPACE),
     )  # fmt: skip
+
+
+def _own_key(cli: Cli, name: str) -> Path | None:
+    """The key of who runs this: in ~/.ssh, of a person of the configuration; None where there is none."""
+    from vaultd.approvals import persons, sshsig
+    from vaultd.approvals.accounts import account
+    from vaultd.approvals.faults import SshSignatureError
+
+    people = [one for one in cli.config().person if not name or one.name == name]
+    wanted = {found for one in people if (found := persons.fingerprint(one))}
+    for home in dict.fromkeys((Path.home(), Path(os.path.expanduser(f"~{account()}")))):
+        for public in sorted(home.glob(".ssh/*.pub")):
+            try:
+                if sshsig.fingerprint(public.read_text("utf-8", "replace")) in wanted:
+                    private = public.with_suffix("")
+                    return private if private.exists() else public  # the agent has the other half
+            except (OSError, SshSignatureError):
+                continue
+    return None
 
 
 def by_socket(cli: Cli) -> Client | None:

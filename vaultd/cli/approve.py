@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         "\n\nvaultd approve 17 --print > request; ssh-keygen -Y sign -n vaultd-approval -f KEY request"
     ),
     examples=[
+        "vaultd approve 17",
         "vaultd approve 17 --key ~/.ssh/id_ed25519",
         "vaultd approve 17 --key /root/wang.pub --as 王芳",
         "vaultd approve 17 --print > request",
@@ -42,7 +43,7 @@ def approve_command(
     if only_print:
         common.print_statement(cli, common.found(cli, number))
         return EXIT_DONE
-    sign, client = common.signer(key, signature), common.by_socket(cli)
+    sign, client = common.signer(cli, key, signature, name), common.by_socket(cli)
     tell(cli, _here(cli, number, sign, name) if client is None else by_socket(client, number, sign, name))
     return EXIT_DONE
 

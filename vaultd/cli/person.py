@@ -111,7 +111,7 @@ def accept_command(
         cli.say(_("{name} is accepted, by the sheet {sheet}: that is on record, and an alert.").format(
             name=person, sheet=sheet.strip()))  # fmt: skip
         return EXIT_DONE
-    sign = None if only_print else common.signer(key, signature)
+    sign = None if only_print else common.signer(cli, key, signature, name)
     with common.opened(cli) as store:
         one = accepting.ask(config, store, person, approvals.caller(config))
         if sign is None:

@@ -5,6 +5,7 @@ Nothing here waits for ever. What the daemon refused is raised as the same class
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -119,7 +120,9 @@ class Client:
     ) -> Document:
         connection = _Connection(self.path, seconds)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), _headers())
+            # Who is refused gets the answer before the body is sent, and a closed connection; the answer is there.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, None if body is None else json.dumps(body), _headers())
             answer = connection.getresponse()
             raw = answer.read(LARGEST_ANSWER)
         except (FileNotFoundError, ConnectionRefusedError):

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vaultd.approvals import Caller
 from vaultd.control import schemas
 from vaultd.control.approvals import ApprovalRoutes
 from vaultd.control.cache import StatusCache
@@ -171,6 +172,16 @@ class Api:
         name = str(request.path_params["name"])
         await self.service.retry(name)
         return schemas.RetryAnswer(target=name)
+
+    def caller(self, request: Request, peer: Peer) -> Caller:
+        """Who asks, as approvals and entries have it: a person where the account is one's."""
+        who, claim = self._who(request, peer), request.headers.get(CLAIM_HEADER, "")
+        member = self.policy.members.get(peer.uid)
+        if member is None and peer.uid == 0 and _CLAIM.fullmatch(claim):
+            member = next((one for one in self.policy.members.values() if one.account == claim), None)
+        if member is None:
+            return Caller(who, claim if peer.uid == 0 and _CLAIM.fullmatch(claim) else "", who)
+        return Caller(member.name, member.account, who)
 
     def _who(self, request: Request, peer: Peer) -> str:
         """Who asked, for the log. Under sudo the kernel says root; the name behind it is the caller's claim alone."""
