@@ -18,6 +18,7 @@ from vaultd import config
 from vaultd.config import duration, positions, writing
 from vaultd.config.faults import shown
 from vaultd.config.ledger import LedgerConfig, TimestampConfig, WitnessConfig
+from vaultd.config.persons import ApprovalsConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.verify import VerifyConfig
 from vaultd.errors import EXIT_USAGE, ConfigError
@@ -372,7 +373,7 @@ def test_example_loads_and_is_the_one_that_init_starts_from() -> None:
 
 def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     """Each key of each table is there, explained above; one that is commented out has its default, where it has one."""
-    full = re.sub(r"^#(\[|[a-z_]+ = )", r"\1", writing.example(), flags=re.MULTILINE)
+    full = re.sub(r"^#(\[|[a-z0-9_]+ = )", r"\1", writing.example(), flags=re.MULTILINE)
     loaded = config.load(write(tmp_path, full))
     document = tomllib.loads(full)
     tables = {
@@ -385,14 +386,14 @@ def test_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
         "ledger": (document["ledger"], LedgerConfig),
         "witness": (document["ledger"]["witness"][0], WitnessConfig),
         "timestamp": (document["ledger"]["timestamp"][0], TimestampConfig),
-        "verify": (document["verify"], VerifyConfig),
+        "verify": (document["verify"], VerifyConfig), "approvals": (document["approvals"], ApprovalsConfig),
     }  # fmt: skip
     for name, (table, model) in tables.items():
         assert set(table) == set(model.model_fields), name
     checked = (
         (config.HostConfig, loaded.host), (config.VaultConfig, loaded.vault[0]), (LedgerConfig, loaded.ledger),
         (RetentionConfig, loaded.vault[0].retention), (MaintenanceConfig, loaded.maintenance),
-        (VerifyConfig, loaded.verify),
+        (VerifyConfig, loaded.verify), (ApprovalsConfig, loaded.approvals),
     )  # fmt: skip
     for model, table in checked:
         for key, field in model.model_fields.items():
@@ -405,8 +406,8 @@ def test_example_is_explained_in_short_lines() -> None:
     rows = writing.example().splitlines()
     assert max(map(len, rows)) <= 120
     for above, row in itertools.pairwise(rows):
-        if re.match(r"#?[a-z_]+ = ", row):
-            assert above.startswith(("#", "port", "host", "[[", "name")) or re.match(r"[a-z_]+ = ", above), row
+        if re.match(r"#?[a-z0-9_]+ = ", row):
+            assert above.startswith(("#", "port", "host", "[[", "name")) or re.match(r"[a-z0-9_]+ = ", above), row
 
 
 def test_without_a_vault_the_example_is_for_restoring(tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from vaultd import approvals
+from vaultd.approvals.faults import NoRequestError
 from vaultd.control import server as server_module
 from vaultd.control.cache import StatusCache
 from vaultd.control.client import Client, error_of
-from vaultd.control.peer import Peer, Policy, Role, peer_of
+from vaultd.control.peer import Member, Peer, Policy, Role, peer_of, role_of
+from vaultd.control.routes import Api
 from vaultd.control.server import bind, serve
 from vaultd.control.service import BackupRequest, EvacuationRequest, Job, Outcome
 from vaultd.errors import (
@@ -50,6 +54,7 @@ class StandIn:
         self.retried: list[str] = []
         self.ordered: list[EvacuationRequest] = []
         self.ended: list[tuple[str, str]] = []
+        self.approved: list[tuple[int, str, str, str]] = []
         self.jobs: dict[str, Job] = {}
         self.failure: Exception | None = None
 
@@ -83,6 +88,16 @@ class StandIn:
         self.acknowledged.append((number, who))
         return number == 7
 
+    async def approval_requests(self, open_only: bool) -> Sequence[approvals.Request]:
+        return []
+
+    async def approval_request(self, number: int) -> approvals.Request:
+        raise NoRequestError("request", "there is none")
+
+    async def approve(self, number: int, signature: str, person: str, who: str) -> approvals.Request:
+        self.approved.append((number, signature, person, who))
+        raise NoRequestError("request", "there is none")
+
     async def retry(self, target: str) -> None:
         self.retried.append(target)
 
@@ -107,8 +122,8 @@ PROGRESS = Progress("backup", "patients", "east", "full", 1, 4, 10, 40, 5.0, 6.0
 class Running:
     """A server in a thread of its own, with its own loop, as the client has none."""
 
-    def __init__(self, path: Path, group: str | None = None) -> None:
-        self.path, self.group, self.service = path, group, StandIn()
+    def __init__(self, path: Path, group: str | None = None, members: dict[int, Member] | None = None) -> None:
+        self.path, self.group, self.members, self.service = path, group, members, StandIn()
         self.client = Client(path)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -121,7 +136,7 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         try:
-            async with serve(self.service, self.path, self.group):
+            async with serve(self.service, self.path, self.group, self.members):
                 self._ready.set()
                 await self._end.wait()
         except VaultdError as error:
@@ -423,6 +438,19 @@ def test_policy() -> None:
     assert not Policy(group=None).allows(member, Role.OPERATE)
 
 
+@pytest.mark.parametrize(
+    ("duties", "may"),
+    [(["director"], {Role.VIEW, Role.OPERATE, Role.DIRECT}), (["operator", "auditor"], {Role.VIEW, Role.OPERATE}),
+     (["auditor"], {Role.VIEW}), (["custodian"], {Role.VIEW})],
+)  # fmt: skip
+def test_a_persons_roles_decide_whatever_groups_they_are_in(duties: list[str], may: set[Role]) -> None:
+    policy = Policy(5, {1000: Member("张伟", "zhang", role_of(duties))})
+    for groups in (frozenset({5}), frozenset[int]()):
+        peer = Peer(1, 1000, 1000, groups)
+        assert {role for role in Role if policy.allows(peer, role)} == may
+    assert not policy.allows(Peer(1, 1001, 1001, frozenset()), Role.VIEW)
+
+
 def test_peer_of_ourselves() -> None:
     left, right = socket.socketpair(socket.AF_UNIX)
     with left, right:
@@ -461,6 +489,63 @@ def test_member_of_the_group_may_ask_for_a_backup_but_not_rule(group_running: Ru
     assert group_running.service.acknowledged == []
     assert group_running.service.retried == []
     assert [request.accept_empty for request in group_running.service.asked] == [False]
+
+
+def test_who_is_refused_before_the_body_is_read_is_told_so(folder: Path) -> None:
+    """The answer is there, and the connection closed, when the client comes to send the body."""
+    path, refused = folder / "s", b'{"version": 1, "error": {"code": "not-authorised", "exit_code": 6, "what": "no"}}'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(1)
+
+        def answer() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    received += connection.recv(1)  # not a byte of the body
+                connection.sendall(b"HTTP/1.1 403 no\r\nContent-Length: %d\r\n\r\n%b" % (len(refused), refused))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(NotAuthorisedError, match="no"):
+            Client(path).backup(["x" * 5_000_000])  # more than fits into the socket: it is being sent when that closes
+        thread.join()
+
+
+def test_who_asks_is_a_person_where_the_account_is_one_s() -> None:
+    api = Api(StandIn(), Policy(5, {1000: Member("张伟", "zhang", Role.OPERATE)}))
+
+    def caller(uid: int, claim: str = "") -> approvals.Caller:
+        headers = [(b"vaultd-claim", claim.encode())] if claim else []
+        return api.caller(Request({"type": "http", "headers": headers}), Peer(1, uid, uid, frozenset()))
+
+    assert caller(1000, "root") == approvals.Caller("张伟", "zhang", "张伟 (uid 1000)")
+    assert caller(0, "zhang") == approvals.Caller("张伟", "zhang", "uid 0 (says zhang)")
+    assert caller(0, "wang") == approvals.Caller("uid 0 (says wang)", "wang", "uid 0 (says wang)")
+    assert caller(1001, "zhang") == approvals.Caller("uid 1001 (says zhang)", "", "uid 1001 (says zhang)")
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.parametrize(("role", "backup"), [(Role.VIEW, False), (Role.OPERATE, True), (Role.DIRECT, True)])
+def test_a_person_with_an_account_may_do_what_their_roles_say(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, role: Role, backup: bool
+) -> None:
+    monkeypatch.setattr(server_module, "group_number", lambda _name: GROUP)
+    members = {STRANGER: Member("张伟", "zhang", role)}
+    running = Running(folder / "run" / "vaultd.sock", "operators", members).start()
+    try:
+        path = running.path
+        assert as_user(path, "client.status()['host']", groups=[GROUP]) == "h"
+        asked = as_user(path, "client.backup(['patients'])['state']", groups=[GROUP])
+        assert (asked == "running") is backup and ("NotAuthorisedError" in asked) is not backup
+        assert [request.who for request in running.service.asked] == ([f"张伟 (uid {STRANGER})"] if backup else [])
+        assert "NotAuthorisedError" in as_user(path, "client.acknowledge(7)", groups=[GROUP])
+        assert "there is none" in as_user(path, "client.approve(3, 'U1NI', '张伟')", groups=[GROUP])
+        assert running.service.approved == [(3, "U1NI", "张伟", f"张伟 (uid {STRANGER})")]
+    finally:
+        running.stop()
 
 
 @needs_root

@@ -188,6 +188,15 @@ KINDS: dict[str, Kind] = {
         _W, N_("{count} notices were not sent, and are given up: {channels}"),
         N_("see vaultd notify list --all, and try the channel: vaultd notify test; then: vaultd alert ack NUMBER"),
     ),
+    # Persons and approvals
+    "approval-late": Kind(
+        _W, N_("{count} approvals are owed for what was done, the oldest for {seconds}"),
+        N_("see which: vaultd approvals list; then vaultd approve REQUEST"),
+    ),
+    "person-on-paper": Kind(
+        _W, N_("{name} was accepted as a person who approves by a sheet of paper ({sheet}), not by a director's key"),
+        N_("check that the sheet is there and who has signed it; then: vaultd alert ack NUMBER"),
+    ),
     # The host
     "disk-gone": Kind(
         _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),

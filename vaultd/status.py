@@ -128,6 +128,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "kit": _kit(store, dict.fromkeys(name for plan in vaults for name in plan.targets)),
         "media": _media(store, now),
         "evacuation": _evacuation(store, shown),
+        "approvals": _approvals(store, now),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -193,6 +194,17 @@ def _evacuation(store: Store, shown: Sequence[dict[str, Any]]) -> dict[str, Any]
             "category": going.category, "ordered": units.rfc3339(going.ordered),
         },
         "if_ordered_now": found,
+    }  # fmt: skip
+
+
+def _approvals(store: Store, now: int) -> dict[str, Any] | None:
+    """What waits for approval, and what is owed; None in a state of before (docs/json.md)."""
+    if not store.has_approvals():
+        return None
+    found = store.approval_counts(now)
+    return {
+        "enforced": store.approvals_enforced(), "open": found.open, "late": found.late,
+        "late_since": _moment(found.late_since), "waiting": found.waiting,
     }  # fmt: skip
 
 

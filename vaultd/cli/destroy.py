@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaultd import files
-from vaultd.cli import places
+from vaultd.cli import permission, places
 from vaultd.cli.base import Cli
 from vaultd.cli.format import number, size
 from vaultd.cli.render_retain import check_json, render_check
@@ -49,6 +49,10 @@ def destroy(
     done: list[Destroyed] = []
     errors: dict[str, VaultdError] = {}
     if agreed:
+        permission.needed(cli, store, "forget", {
+            "vault": first.vault, "targets": sorted(place.target.name for place in found),
+            "paths": [as_json(path) for path in wanted], "reason": reason,
+        })  # fmt: skip
         for place in found:
             try:
                 done.append(asyncio.run(_at_target(cli, place, store, wanted)))

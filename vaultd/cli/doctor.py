@@ -64,6 +64,7 @@ def _findings(cli: Cli, offline: bool) -> Iterator[Finding]:
     yield from doctor.check_ledger(config)
     yield from doctor.check_kits(config)
     yield from doctor.check_notices(config)
+    yield from doctor.check_persons(config)
     yield _daemon(cli)
     yield from _alerts(cli)
     if not offline:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vaultd.cli import places
+from vaultd.cli import permission, places
 from vaultd.cli.base import Cli, command, pass_cli
 from vaultd.errors import EXIT_DIFFERENCE, EXIT_DONE, EXIT_FAILED, EXIT_PARTIAL, ConfigError, VaultdError
 from vaultd.i18n import N_, _
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         "With --path, destroy records instead: these files or folders are taken out of all snapshots of the vault and "
         "their data is cleared away; a certificate says so.\n\n"
         "It is refused while an alert of a mass change stands, and where snapshots have dates that cannot be true. "
-        "It needs root. The daemon waits meanwhile."
+        "It needs root, and the approvals of [approvals] forget. The daemon waits meanwhile."
     ),
     examples=[
         "vaultd forget patients",
@@ -127,11 +127,19 @@ def _carry_out_all(
 ) -> dict[str, Done]:  # fmt: skip
     """Refuse first, at every target; then do it, at each as far as it goes."""
     from vaultd.retain.forget import refuse_odd
+    from vaultd.retain.select import policy_digest
 
     for place, plan in plans:
         place.refuse_while_alarmed()
         if not choices["keep_odd"]:
             refuse_odd(place, plan.choice.odd)
+    if choices["prune"] or any(plan.ids for _place, plan in plans):
+        # By the policy and not by ids: which snapshots it names is another thing an hour later.
+        first = plans[0][0]
+        permission.needed(cli, store, "forget", {
+            "vault": first.vault, "targets": sorted(place.target.name for place, _plan in plans),
+            "policy": policy_digest(first.policy).hex(), "prune": choices["prune"], "keep_odd": choices["keep_odd"],
+        })  # fmt: skip
     done: dict[str, Done] = {}
     for place, plan in plans:
         try:

@@ -166,7 +166,8 @@ def signature_json(row: SignatureRow) -> dict[str, Any]:
     return {
         "role": row.role, "person": row.person, "state": row.state,
         "signature": row.value if row.state == "signed" else None, "key": row.key or None,
-        "sheet": row.value if row.state == "paper" else None, "at": rfc3339(row.at) if row.at else None,
+        "sheet": row.value if row.state == "paper" else None,
+        "request": int(row.value) if row.state == "approved" else None, "at": rfc3339(row.at) if row.at else None,
     }  # fmt: skip
 
 
@@ -192,6 +193,7 @@ def signature_line(row: SignatureRow) -> str:
     how = {
         "owed": _("not signed yet"), "paper": _("on paper, sheet {sheet}").format(sheet=row.value),
         "signed": _("signed with {key}").format(key=row.key),
+        "approved": _("approved by request {number}").format(number=row.value),
     }  # fmt: skip
     return f"{role(row.role)}: {row.person}, {how[row.state]}"
 

@@ -38,6 +38,8 @@ def _both_sides(function: Callable[..., Any]) -> Callable[..., Any]:
 def _approval(function: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--approved-by", "approver", default="", metavar="NAME", help=N_("Who approves it.")),
+        click.option("--ask", is_flag=True,
+                     help=N_("Who approves it is not here: ask for it, and run this again when they have signed.")),
         click.option("--emergency", default="", metavar="REASON",
                      help=N_("There is no time to ask: whoever is there releases, and the approval is signed later.")),
     ]  # fmt: skip
@@ -75,7 +77,7 @@ def _approval(function: Callable[..., Any]) -> Callable[..., Any]:
 @pass_cli
 def transfer_command(
     cli: Cli, labels: tuple[str, ...], action: str, time_text: str | None, keys: tuple[str, ...], sheet: str,
-    **values: str,
+    **values: Any,
 ) -> int:  # fmt: skip
     """Carry it out."""
     return _hand(cli, action, labels, time_text, keys, sheet, **values)
@@ -96,7 +98,7 @@ def transfer_command(
 @common.signing_options
 @pass_cli
 def check_out_command(
-    cli: Cli, labels: tuple[str, ...], due: str, time_text: str | None, keys: tuple[str, ...], sheet: str, **values: str
+    cli: Cli, labels: tuple[str, ...], due: str, time_text: str | None, keys: tuple[str, ...], sheet: str, **values: Any
 ) -> int:
     """Lend it."""
     return _hand(cli, "check-out", labels, time_text, keys, sheet, due=common.day_of("--due", due), **values)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vaultd.media.register import Register
     from vaultd.store.mediarows import SignatureRow
 
-_LARGEST = 16384
-
 
 @command(
     "sign",
@@ -77,8 +75,7 @@ def signer(
         if key is not None:
             text = sshsig.sign(key, statement)
         elif signature is not None:
-            with signature.open("rb") as stream:
-                text = sshsig.body_of(stream.read(_LARGEST).decode("ascii", "replace"))
+            text = sshsig.read(signature)
         else:
             return people.on_paper(role, person, clean(sheet, "sheet"))
         return people.by_key(register.config, role, person, statement, text)

@@ -46,6 +46,8 @@ def render(found: dict[str, Any]) -> str:
         parts.append(_media(found["media"]))
     if found.get("evacuation"):
         parts.append(_evacuation(found["evacuation"]))
+    if found.get("approvals"):
+        parts.append(_approvals(found["approvals"], now))
     if found["progress"]:
         parts.append("\n".join(progress.line(run) for run in progress.of_json(found["progress"])))
     if found["alerts"]:
@@ -87,6 +89,23 @@ def _media(found: dict[str, Any]) -> str:
         if found[name]:
             texts.append(text.format(count=number(found[name])))
     return ", ".join(texts)
+
+
+def _approvals(found: dict[str, Any], now: int) -> str:
+    """What waits for approval, what is owed, who is not accepted yet; or that nobody is named who approves."""
+    if not found["enforced"]:
+        return _("Approvals: nobody is named who approves (a [[person]] with the role director): root decides alone")
+    texts = list[str]()
+    if found["open"]:
+        count = found["open"]
+        texts.append(ngettext("{count} waits", "{count} wait", count).format(count=number(count)))
+    if found["late"]:
+        since = ago(parse_rfc3339(found["late_since"]), now)
+        texts.append(_("{count} OWED for what was done, the oldest of {moment}").format(
+            count=number(found["late"]), moment=since))  # fmt: skip
+    if found["waiting"]:
+        texts.append(_("{count} persons not accepted yet").format(count=number(found["waiting"])))
+    return _("Approvals: {facts}").format(facts=", ".join(texts) or _("none waits"))
 
 
 LEDGER_STATES = {

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
         ControlConfig,
         DumpConfig,
         HostConfig,
-        PersonConfig,
         TargetConfig,
         VaultConfig,
     )
+    from vaultd.config.persons import PersonConfig
     from vaultd.config.reading import load
 
 __all__ = [
@@ -45,6 +45,7 @@ _HOME = {
     "DEFAULT_FILE": "endpoint",
     "ConfigFaults": "faults",
     "Fault": "faults",
+    "PersonConfig": "persons",
     "check_folders": "folders",
     "load": "reading",
 }

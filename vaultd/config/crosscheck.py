@@ -25,6 +25,8 @@ def cross_faults(document: dict[str, Any]) -> list[Cross]:
         *_doubles("target", targets),
         *_doubles("person", _tables(document, "person")),
     ]
+    faults += _shared("user", _tables(document, "person"), _("an account that no other [[person]] has: {other} has it"))
+    faults += _shared("ssh_key", _tables(document, "person"), _("a key that no other [[person]] has: {other} has it"))
     faults += _same_repository(targets)
     faults += _target_names(vaults, targets, document)
     for index, vault in vaults:
@@ -75,6 +77,19 @@ def _ways(
             if isinstance(way, str) and not way.startswith("/") and way not in known:
                 allowed = _("the name of a channel ({names}), or an absolute path").format(names=names)
                 yield ("person", index, "notify", position), shown(way), allowed
+
+
+def _shared(key: str, persons: list[tuple[int, dict[str, Any]]], allowed: str) -> Iterator[Cross]:
+    """Two persons with one account, or one key, would be one who approves what they have asked for."""
+    seen: dict[str, Any] = {}
+    for index, person in persons:
+        value = person.get(key)
+        if not isinstance(value, str) or not value:
+            continue
+        same = " ".join(value.split()[:2])  # of a key without its comment
+        if same in seen:
+            yield ("person", index, key), shown(value), allowed.format(other=shown(seen[same]))
+        seen.setdefault(same, person.get("name", ""))
 
 
 def _same_repository(targets: list[tuple[int, dict[str, Any]]]) -> Iterator[Cross]:

@@ -10,15 +10,16 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
 from vaultd.config.media import MediaConfig
-from vaultd.config.notify import NotifyConfig, Way
+from vaultd.config.notify import NotifyConfig
+from vaultd.config.persons import ApprovalsConfig, PersonConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
@@ -143,26 +144,6 @@ class ControlConfig(Table):
         return socket_path
 
 
-_SSH_KEY = re.compile(r"[a-z][a-z0-9@.-]{3,64} [A-Za-z0-9+/]{40,}={0,2}( .*)?", re.ASCII)
-
-
-def _ssh_key(value: Any) -> str:
-    if not isinstance(value, str) or (value and not _SSH_KEY.fullmatch(value)):
-        refuse(_('a public SSH key on one line, such as "ssh-ed25519 AAAA..."'))
-    return value
-
-
-class PersonConfig(Table):
-    """[[person]]: someone with a part in the emergency plan; ``ssh_key`` is the public key they sign with. ``notify``:
-    how they are told, by channels' names or files with addresses of their own."""
-
-    name: NonEmpty
-    role: Text = ""
-    ssh_key: Annotated[str, BeforeValidator(_ssh_key)] = ""
-    telephone: Text = ""
-    notify: list[Way] = Field(default_factory=list)
-
-
 _Named = TypeVar("_Named", TargetConfig, VaultConfig)
 
 
@@ -179,6 +160,7 @@ class Config(Table):
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
+    approvals: ApprovalsConfig = Field(default_factory=ApprovalsConfig)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
 
     @field_validator("control")

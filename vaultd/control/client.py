@@ -5,6 +5,7 @@ Nothing here waits for ever. What the daemon refused is raised as the same class
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -115,6 +116,22 @@ class Client:
         found: Document | None = self._call("POST", "/v1/evacuations/end", {"note": note})["document"]
         return found
 
+    def approvals(self, *, everything: bool = False) -> list[Document]:
+        """The requests that wait, or past ones too."""
+        found: list[Document] = self._call("GET", f"/v1/approvals?all={int(everything)}")["requests"]
+        return found
+
+    def approval(self, number: int) -> Document:
+        """A request."""
+        found: Document = self._call("GET", f"/v1/approvals/{number}")["request"]
+        return found
+
+    def approve(self, number: int, signature: str, person: str = "") -> Document:
+        """Approve a request by a signature of its statement. Returns the request as it is then."""
+        body = {"signature": signature, "person": person}
+        found: Document = self._call("POST", f"/v1/approvals/{number}", body)["request"]
+        return found
+
     def retry(self, target: str) -> None:
         """Have the daemon try a target now, whatever its back-off."""
         self._call("POST", f"/v1/targets/{quote(target, safe='')}/retry")
@@ -124,7 +141,9 @@ class Client:
     ) -> Document:
         connection = _Connection(self.path, seconds)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), _headers())
+            # Who is refused gets the answer before the body is sent, and a closed connection; the answer is there.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, None if body is None else json.dumps(body), _headers())
             answer = connection.getresponse()
             raw = answer.read(LARGEST_ANSWER)
         except (FileNotFoundError, ConnectionRefusedError):

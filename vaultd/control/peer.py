@@ -9,7 +9,8 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 _SO_PEERGROUPS = 59  # not named by Python's socket module
@@ -18,10 +19,34 @@ _PYTHON_LIMIT = 1024
 
 
 class Role(StrEnum):
-    """Operate: read everything that status shows, and ask for a backup. Admin: change targets, acknowledge alerts."""
+    """View: read everything that status shows. Operate: ask for a backup, start an evacuation. Direct: end what was
+    ordered. Admin: change targets, acknowledge alerts. Each may do what those before it may."""
 
+    VIEW = "view"
     OPERATE = "operate"
+    DIRECT = "direct"
     ADMIN = "admin"
+
+    def includes(self, role: Role) -> bool:
+        """Whether who has this one may do what needs another."""
+        order = list(Role)
+        return order.index(self) >= order.index(role)
+
+
+def role_of(duties: Collection[str]) -> Role:
+    """What a person's duties ([[person]] roles) allow on the socket."""
+    if "director" in duties:
+        return Role.DIRECT
+    return Role.OPERATE if "operator" in duties else Role.VIEW
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person with an account on this host: their name, the account's, and what they may do."""
+
+    name: str
+    account: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +87,18 @@ def _large_option(connection: socket.socket, option: int, room: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """``group``: its members may operate (None: nobody but the admins). Group numbers are resolved once, at start."""
+    """``group``: its members may operate (None: nobody but the admins). ``members``: persons by the numbers of their
+    accounts; what they may do is their role alone, whatever groups they are in. All numbers are resolved once, at
+    start."""
 
     group: int | None
+    members: Mapping[int, Member] = field(default_factory=dict)
 
     def allows(self, peer: Peer, role: Role) -> bool:
         """Whether a peer has a role. Root and the daemon's own user have every one."""
         if peer.uid in (0, os.geteuid()):
             return True
-        return role is Role.OPERATE and self.group is not None and self.group in peer.groups
+        member = self.members.get(peer.uid)
+        if member is not None:
+            return member.role.includes(role)
+        return Role.OPERATE.includes(role) and self.group is not None and self.group in peer.groups

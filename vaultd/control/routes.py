@@ -20,7 +20,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vaultd.approvals import Caller
 from vaultd.control import schemas
+from vaultd.control.approvals import ApprovalRoutes
 from vaultd.control.cache import StatusCache
 from vaultd.control.peer import Peer, Policy, Role
 from vaultd.control.service import BackupRequest, EvacuationRequest, Service
@@ -34,10 +36,19 @@ BODY_SECONDS = 10.0
 LONGEST_WAIT = 30.0
 CLAIM_HEADER = "vaultd-claim"
 
-_STATUS = {"config": 400, "usage": 400, "not-authorised": 403, "unknown": 404, "busy": 409, "body": 413, "slow": 408}
+_STATUS = {
+    "config": 400,
+    "usage": 400,
+    "not-authorised": 403,
+    "approval": 403,
+    "approval-missing": 403,
+    "unknown": 404,
+    "approval-unknown": 404,
+    "busy": 409,
+    "body": 413,
+    "slow": 408,
+}
 _CLAIM = re.compile(r"[A-Za-z0-9._@-]{1,64}", re.ASCII)
-
-_B = TypeVar("_B", bound=BaseModel)
 
 Handler = Callable[[Request, Peer], Awaitable[BaseModel]]
 
@@ -57,6 +68,7 @@ class Api:
         self.service = service
         self.policy = policy
         self._status = StatusCache(service.status)
+        self._approvals = ApprovalRoutes(service)
 
     def app(self) -> Starlette:
         """The application. Its requests' state holds ``peer``, put there by the server's protocol."""
@@ -66,16 +78,19 @@ class Api:
 
         return Starlette(
             routes=[
-                route("/v1/status", "GET", Role.OPERATE, self.status),
-                route("/v1/progress", "GET", Role.OPERATE, self.progress),
+                route("/v1/status", "GET", Role.VIEW, self.status),
+                route("/v1/progress", "GET", Role.VIEW, self.progress),
                 route("/v1/backup", "POST", Role.OPERATE, self.backup, 202),
-                route("/v1/jobs/{id:str}", "GET", Role.OPERATE, self.job),
-                route("/v1/alerts", "GET", Role.OPERATE, self.alerts),
+                route("/v1/jobs/{id:str}", "GET", Role.VIEW, self.job),
+                route("/v1/alerts", "GET", Role.VIEW, self.alerts),
                 route("/v1/alerts/{number:int}/ack", "POST", Role.ADMIN, self.acknowledge),
+                route("/v1/approvals", "GET", Role.VIEW, self._approvals.list),
+                route("/v1/approvals/{number:int}", "GET", Role.VIEW, self._approvals.show),
+                route("/v1/approvals/{number:int}", "POST", Role.VIEW, self.approve),
                 route("/v1/targets/{name:str}/retry", "POST", Role.ADMIN, self.retry),
                 route("/v1/evacuations", "POST", Role.OPERATE, self.evacuate),
-                route("/v1/evacuations", "GET", Role.OPERATE, self.evacuation),
-                route("/v1/pull-list", "GET", Role.OPERATE, self.pull_list),
+                route("/v1/evacuations", "GET", Role.VIEW, self.evacuation),
+                route("/v1/pull-list", "GET", Role.VIEW, self.pull_list),
                 route("/v1/evacuations/end", "POST", Role.ADMIN, self.end_evacuation),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _bug},
@@ -99,9 +114,11 @@ class Api:
         if self.policy.allows(peer, role):
             return
         log.warning("refused %s to uid %d (pid %d)", what, peer.uid, peer.pid)
-        needs = (
-            _("run it as root") if role is Role.ADMIN else _("join the group of the control socket, or run it as root")
-        )
+        needs = {
+            Role.ADMIN: _("run it as root"), Role.DIRECT: _("a director may, or root"),
+        }.get(role, _("join the group of the control socket, or run it as root"))  # fmt: skip
+        if role is Role.OPERATE and peer.uid in self.policy.members:
+            needs = _("a person with the role operator or director may, or root")
         raise NotAuthorisedError(_("not allowed"), _("user {uid} may not do this").format(uid=peer.uid), needs)
 
     async def status(self, _request: Request, _peer: Peer) -> schemas.StatusAnswer:
@@ -117,10 +134,10 @@ class Api:
 
     async def backup(self, request: Request, peer: Peer) -> schemas.JobAnswer:
         """POST /v1/backup: answers at once with the job; ``accept_empty`` overrules an alert, so it needs an admin."""
-        body = await self._checked(request, schemas.BackupBody)
+        body = await _checked(request, schemas.BackupBody)
         if body.accept_empty:
             self._authorise(peer, Role.ADMIN, "accept_empty")
-        who = _who(request, peer)
+        who = self._who(request, peer)
         log.info("backup asked for by %s", who)
         asked = BackupRequest(tuple(body.vaults), body.full, body.accept_empty, who)
         return schemas.JobAnswer(job=schemas.JobDetail.of(await self.service.request_backup(asked)))
@@ -146,8 +163,13 @@ class Api:
     async def acknowledge(self, request: Request, peer: Peer) -> schemas.AcknowledgedAnswer:
         """POST /v1/alerts/NUMBER/ack."""
         number = int(request.path_params["number"])
-        done = await self.service.acknowledge(number, _who(request, peer))
+        done = await self.service.acknowledge(number, self._who(request, peer))
         return schemas.AcknowledgedAnswer(alert=number, acknowledged=done)
+
+    async def approve(self, request: Request, peer: Peer) -> schemas.ApprovalAnswer:
+        """POST /v1/approvals/NUMBER: the signature says who approves."""
+        body = await _checked(request, schemas.ApprovalBody)
+        return await self._approvals.approve(int(request.path_params["number"]), body, self._who(request, peer))
 
     async def retry(self, request: Request, _peer: Peer) -> schemas.RetryAnswer:
         """POST /v1/targets/NAME/retry."""
@@ -157,10 +179,10 @@ class Api:
 
     async def evacuate(self, request: Request, peer: Peer) -> schemas.EvacuationAnswer:
         """POST /v1/evacuations: the order is kept, and being carried out, when this answers."""
-        body = await self._checked(request, schemas.EvacuationBody)
+        body = await _checked(request, schemas.EvacuationBody)
         said = {name: value for name, value in body.model_dump().items() if isinstance(value, str)}
         level, category = said.pop("level", None), said.pop("category", None)
-        who = _who(request, peer)
+        who = self._who(request, peer)
         log.warning("evacuation ordered by %s", who)
         asked = EvacuationRequest(level, category, said, body.drill, who)
         found, joined = await self.service.evacuate(asked)
@@ -176,17 +198,39 @@ class Api:
 
     async def end_evacuation(self, request: Request, peer: Peer) -> schemas.EvacuationAnswer:
         """POST /v1/evacuations/end."""
-        body = await self._checked(request, schemas.EvacuationBody)
-        found = await self.service.end_evacuation(_who(request, peer), body.note or "")
+        body = await _checked(request, schemas.EvacuationBody)
+        found = await self.service.end_evacuation(self._who(request, peer), body.note or "")
         return schemas.EvacuationAnswer(joined=False, document=found)
 
-    async def _checked(self, request: Request, schema: type[_B]) -> _B:
-        try:
-            return schema.model_validate_json(await _body(request) or b"{}")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
+    def caller(self, request: Request, peer: Peer) -> Caller:
+        """Who asks, as approvals and entries have it: a person where the account is one's."""
+        who, claim = self._who(request, peer), request.headers.get(CLAIM_HEADER, "")
+        member = self.policy.members.get(peer.uid)
+        if member is None and peer.uid == 0 and _CLAIM.fullmatch(claim):
+            member = next((one for one in self.policy.members.values() if one.account == claim), None)
+        if member is None:
+            return Caller(who, claim if peer.uid == 0 and _CLAIM.fullmatch(claim) else "", who)
+        return Caller(member.name, member.account, who)
+
+    def _who(self, request: Request, peer: Peer) -> str:
+        """Who asked, for the log. Under sudo the kernel says root; the name behind it is the caller's claim alone."""
+        claim, member = request.headers.get(CLAIM_HEADER, ""), self.policy.members.get(peer.uid)
+        if member is not None:
+            return f"{member.name} (uid {peer.uid})"
+        return f"uid {peer.uid} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {peer.uid}"
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+async def _checked(request: Request, kind: type[_Body]) -> _Body:
+    """The body as it must be."""
+    try:
+        return kind.model_validate_json(await _body(request) or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _Refused("config", f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 async def _body(request: Request) -> bytes:
@@ -202,12 +246,6 @@ async def _body(request: Request) -> bytes:
     except TimeoutError:
         raise _Refused("slow", _("the body did not arrive in time")) from None
     return b"".join(parts)
-
-
-def _who(request: Request, peer: Peer) -> str:
-    """Who asked, for the log. Under sudo the kernel says root; the name behind it is the caller's claim, no more."""
-    claim = request.headers.get(CLAIM_HEADER, "")
-    return f"uid {peer.uid} (says {claim})" if _CLAIM.fullmatch(claim) else f"uid {peer.uid}"
 
 
 def _answer_error(error: VaultdError, status: int | None = None) -> Response:

@@ -28,6 +28,14 @@ class BackupBody(_Request):
     accept_empty: bool = False
 
 
+class ApprovalBody(_Request):
+    """POST /v1/approvals/NUMBER: an SSH signature of the request's ``statement``, in base64; ``person``: who signs,
+    empty: whoever's key it is."""
+
+    signature: Annotated[str, Field(max_length=8192)]
+    person: Annotated[str, Field(max_length=200)] = ""
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     version: Literal[1] = 1
@@ -64,6 +72,7 @@ class StatusAnswer(BaseModel):
     kit: dict[str, Any]
     media: dict[str, Any] | None = None
     evacuation: dict[str, Any] | None = None
+    approvals: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 
@@ -181,6 +190,18 @@ class AlertsAnswer(_Answer):
     """GET /v1/alerts."""
 
     alerts: list[AlertDetail]
+
+
+class ApprovalsAnswer(_Answer):
+    """GET /v1/approvals. The parts are made by ``vaultd.approvals``."""
+
+    requests: list[dict[str, Any]]
+
+
+class ApprovalAnswer(_Answer):
+    """GET and POST /v1/approvals/NUMBER."""
+
+    request: dict[str, Any]
 
 
 class AcknowledgedAnswer(_Answer):

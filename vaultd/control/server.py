@@ -15,7 +15,7 @@ import os
 import secrets
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vaultd.control.peer import Policy, peer_of
+from vaultd.control.peer import Member, Policy, peer_of
 from vaultd.control.routes import Api
 from vaultd.control.service import Service
 from vaultd.errors import BusyError, ConfigError, StateError
@@ -182,12 +182,15 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(service: Service, path: Path, group: str | None = None) -> AsyncIterator[None]:
+async def serve(
+    service: Service, path: Path, group: str | None = None, members: Mapping[int, Member] | None = None
+) -> AsyncIterator[None]:
     """Answer at ``path`` while the block runs. On leaving, requests get two seconds, and the socket is removed."""
     number = group_number(group)
     listening = bind(path, number)
     made = os.lstat(path)
-    server = _Server(_config(Api(service, Policy(os.getegid() if number is None else number)).app()))
+    policy = Policy(os.getegid() if number is None else number, members or {})
+    server = _Server(_config(Api(service, policy).app()))
     task = asyncio.create_task(server.serve([listening]), name="control")
     task.add_done_callback(_ended)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from vaultd.approvals import Request
 from vaultd.model import Progress
 from vaultd.store.alerts import Alert
 
@@ -144,3 +145,12 @@ class Service(Protocol):
 
     async def pull_list(self) -> dict[str, Any] | None:
         """The kept pull list (``pull.kept``); None while there is none."""
+
+    async def approval_requests(self, open_only: bool) -> Sequence[Request]:
+        """The requests for approval, the oldest first."""
+
+    async def approval_request(self, number: int) -> Request:
+        """One of them. Raises NoRequestError."""
+
+    async def approve(self, number: int, signature: str, person: str, who: str) -> Request:
+        """Somebody approves. Raises ApprovalError, NoRequestError, SshSignatureError."""

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from vaultd import memory
+from vaultd import approvals, memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
 from vaultd.custody import Custody
+from vaultd.daemon import persons
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
@@ -69,7 +70,8 @@ async def _main(config: Config) -> None:
                 worker.spare = Daily(config, worker.target.name, board.show)
         service = DaemonService(assembly, watches, board, started)
         automatic = any(vault.retention.auto for vault in config.vault)
-        async with serve(service, config.control.socket, config.control.group):
+        members = await asyncio.to_thread(persons.settled, config, assembly.store)
+        async with serve(service, config.control.socket, config.control.group, members):
             retention = [asyncio.create_task(Retention(assembly).run(), name="retention")] if automatic else []
             tasks = [
                 *(asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in watches.items()),
@@ -151,6 +153,8 @@ async def _check_clock_and_age(assembly: Assembly) -> None:
             if tick % DATES_TICKS == 0:
                 await asyncio.to_thread(register.settle, assembly.store, register.today())
                 await asyncio.to_thread(items.raise_alerts, assembly.store)
+                await asyncio.to_thread(approvals.raise_alerts, assembly.store)
+                await asyncio.to_thread(approvals.put_aside, assembly.context.config, assembly.store, "daemon")
         await asyncio.sleep(OVERDUE_SECONDS)
         if tick % TRIM_TICKS == 0:
             await asyncio.to_thread(memory.give_back)

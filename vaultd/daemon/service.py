@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vaultd import places, status
+from vaultd import approvals, places, status
+from vaultd.approvals import requests
 from vaultd.control.service import BackupRequest, EvacuationRequest, Job
 from vaultd.daemon.assembly import Assembly
 from vaultd.daemon.backup import backup, chosen, state_of
@@ -146,6 +147,23 @@ class DaemonService:
     async def acknowledge(self, number: int, who: str) -> bool:
         """Somebody has seen an alert."""
         return await asyncio.to_thread(self.assembly.store.alerts.acknowledge, number, who)
+
+    async def approval_requests(self, open_only: bool) -> Sequence[approvals.Request]:
+        """The requests, the oldest first."""
+        return await asyncio.to_thread(requests.all_of, self.assembly.store, open_only=open_only)
+
+    async def approval_request(self, number: int) -> approvals.Request:
+        """One of them."""
+        return await asyncio.to_thread(approvals.find, self.assembly.store, number)
+
+    async def approve(self, number: int, signature: str, person: str, who: str) -> approvals.Request:
+        """Somebody approves."""
+
+        def go() -> approvals.Request:
+            config = approvals.fresh(self.assembly.context.config)
+            return approvals.approve(config, self.assembly.store, number, lambda _text: signature, who, person)
+
+        return await asyncio.to_thread(go)
 
     async def retry(self, target: str) -> None:
         """Try a target now."""

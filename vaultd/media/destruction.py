@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from vaultd import approvals
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaDestruction
 from vaultd.media import machine, numbering, people, record
@@ -173,15 +174,16 @@ def approve(
     levels = register.config.media.destruction_approvals
     if case.row.state != REQUESTED:
         raise MediaError(what, _("it is {state} already").format(state=case.row.state))
-    approvals = {case.level_of(one): one for one in case.approvals}
-    if level not in approvals:
-        raise MediaError(what, _("there are the levels 1 to {count}").format(count=len(approvals)))
-    if approvals[level].state != people.OWED:
-        raise MediaError(what, _("{name} has approved it").format(name=approvals[level].person))
-    if any(approvals[at].state == people.OWED for at in approvals if at < level):
+    levelled = {case.level_of(one): one for one in case.approvals}
+    if level not in levelled:
+        raise MediaError(what, _("there are the levels 1 to {count}").format(count=len(levelled)))
+    if levelled[level].state != people.OWED:
+        raise MediaError(what, _("{name} has approved it").format(name=levelled[level].person))
+    if any(levelled[at].state == people.OWED for at in levelled if at < level):
         raise MediaError(what, _("a level before it has not approved yet"))
-    role = approvals[level].person if level > len(levels) else levels[level - 1]
+    role = levelled[level].person if level > len(levels) else levels[level - 1]
     people.require_role(register.config, name, [role], what)
+    approvals.check_accepted(register.config, register.store, name, what)
     taken = {one.person for one in case.approvals if one.state != people.OWED} | {case.request["by"]}
     if name in taken:
         raise MediaError(what, _("{name} has asked for it, or approved it at another level").format(name=name))
@@ -226,6 +228,7 @@ def execute(register: Register, wish: Execution) -> Done:
         clean(wish.destination, "destination"), clean(wish.backup, "backup") or None,
     )  # fmt: skip
     signatures = people.collect(register.config, signers, wish.means, record.statement(body))
+    _require_approvals(register, case)
     with register.store.database.write():
         items = [(one, machine.after(one, machine.DESTROY).value) for one in register.find_all(body.labels)]
         event = register.put_event(body.event, moment.at, "destroy", body, items, signatures)
@@ -236,6 +239,15 @@ def execute(register: Register, wish: Execution) -> Done:
             )
         register.store.put_destruction(case.row._replace(state=EXECUTED, execution=event))
     return Done(body.event, register.find_all(body.labels), signatures)
+
+
+def _require_approvals(register: Register, case: Case) -> None:
+    """Those of [approvals] destruction, beside the list's own. Raises ApprovalMissingError."""
+    asked = {
+        "list": case.row.number, "event": case.request["event"], "labels": case.request["labels"],
+        "records": case.request["records"],
+    }  # fmt: skip
+    approvals.require(register.config, register.store, "destruction", asked, approvals.caller(register.config))
 
 
 def _check_execution(wish: Execution, what: str) -> None:

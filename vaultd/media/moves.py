@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from vaultd import approvals
 from vaultd.i18n import _
 from vaultd.ledger.events import MediaMoved
-from vaultd.media import machine, people, record
+from vaultd.media import asking, machine, people, record
 from vaultd.media.faults import MediaError
 from vaultd.media.machine import CHECK_IN, CHECK_OUT, DEPOSIT, HAND_OVER, INSTALL, REMOVE, SEND
 from vaultd.media.people import Means, Signer
@@ -35,7 +36,8 @@ class Handing:
     """What is asked for. ``place_from``: where they are, as who asks believes; empty: wherever the register says.
 
     ``approver`` or ``emergency`` (why there was no time to ask): one of them. ``override``: why a disk is removed
-    although its data is not safe. ``due``: the last day of a check-out.
+    although its data is not safe. ``due``: the last day of a check-out. ``ask``: the approver signs a
+    request elsewhere.
     """
 
     action: str
@@ -52,6 +54,7 @@ class Handing:
     seal_condition: str = ""
     due: date | None = None
     override: str = ""
+    ask: bool = False
     moment: Moment | None = None
     means: Means = field(default_factory=Means)
 
@@ -85,6 +88,8 @@ def hand(register: Register, wish: Handing, safety: Safety = lambda _medium: [])
         _check(register, medium, wish, moment)
     _check_persons(register, wish)
     override = _checked_safety(media, wish, safety)
+    if wish.ask:
+        wish = replace(wish, means=replace(wish.means, approval=_asked(register, wish, media, use=False)))
     signers = _signers(wish)
     place_from = wish.place_from or media[0].location
     body = MediaMoved(
@@ -100,6 +105,8 @@ def hand(register: Register, wish: Handing, safety: Safety = lambda _medium: [])
         again = [register.find(one.label) for one in media]
         for medium in again:
             _check(register, medium, wish, moment)
+        if wish.ask:
+            _asked(register, wish, again, use=True)
         items = [(one, machine.after(one, wish.action).value) for one in again]
         register.put_event(body.event, moment.at, wish.action, body, items, signatures)
         for medium, status in items:
@@ -167,8 +174,19 @@ def _check_persons(register: Register, wish: Handing) -> None:
             _("--approved-by NAME; in an emergency also --emergency REASON: then they sign later"),
         )
     people.require_role(register.config, wish.approver, register.config.media.approvers, _("the approval"))
+    approvals.check_accepted(register.config, register.store, wish.approver, _("the approval"))
     if wish.approver in (wish.released_by, wish.received_by) and not wish.emergency:
         raise MediaError(what, _("who approves is somebody else than both sides"))
+
+
+def _asked(register: Register, wish: Handing, media: Sequence[Medium], *, use: bool) -> SignatureRow:
+    """The approver's word for exactly this, from elsewhere. Raises ApprovalMissingError, MediaError."""
+    if wish.emergency or wish.action not in _NEEDS_APPROVAL or wish.approver in wish.means.keys:
+        raise MediaError("--ask", _("there is nobody to be asked before"))
+    names = ("action", "released_by", "received_by", "witness", "place_from", "place_to", "purpose", "override")
+    texts = {name: str(getattr(wish, name)) for name in names}
+    due = "" if wish.due is None else wish.due.isoformat()
+    return asking.approved(register, wish.approver, {**texts, "due": due}, media, use=use)
 
 
 def _checked_safety(media: Sequence[Medium], wish: Handing, safety: Safety) -> str:
@@ -247,6 +265,8 @@ def late_signature(
     open_ones = [one for one in owed if one.state == people.OWED]
     if not open_ones:
         raise MediaError(what, _("{name} has signed already").format(name=person))
+    if open_ones[0].role == people.APPROVER:
+        approvals.check_accepted(register.config, register.store, person, _("the approval"))
     signed = row(open_ones[0].role, event.statement.encode())
     with register.store.database.write():
         if open_ones[0] not in register.store.signatures(event.number):

@@ -20,7 +20,7 @@ from vaultd.store.mediarows import SignatureRow
 
 RELEASED, RECEIVED, WITNESS, APPROVER = "released-by", "received-by", "witness", "approver"
 REQUESTER, EXECUTOR, VERIFIER = "requested-by", "executor", "verified-by"
-OWED, SIGNED, PAPER = "owed", "signed", "paper"
+OWED, SIGNED, PAPER, APPROVED = "owed", "signed", "paper", "approved"
 
 Sign = Callable[[Path, bytes], str]
 
@@ -48,10 +48,12 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How people sign now: files of keys by the persons' names, and the number of the sheet of paper."""
+    """How people sign now: files of keys by the persons' names, and the number of the sheet of paper. ``approval``: the
+    approver has signed a request elsewhere."""
 
     keys: Mapping[str, Path] = field(default_factory=dict)
     sheet: str = ""
+    approval: SignatureRow | None = None
 
 
 def check(config: Config, signers: Sequence[Signer], means: Means) -> None:
@@ -69,7 +71,7 @@ def check(config: Config, signers: Sequence[Signer], means: Means) -> None:
                 _("add a [[person]] with ssh_key, or have them sign on paper: --sheet NUMBER"),
             )  # fmt: skip
     for signer in signers:
-        if signer.now and signer.person not in means.keys and not means.sheet:
+        if signer.now and signer.person not in means.keys and not means.sheet and means.approval is None:
             raise MediaError(
                 _("the signature of {name}").format(name=signer.person), _("it must be there before"),
                 _("--sign {name}=FILE, or on paper: --sheet NUMBER; in an emergency: --emergency REASON").format(
@@ -99,6 +101,8 @@ def collect(
 
 
 def _signature(config: Config, signer: Signer, means: Means, statement: bytes, sign: Sign) -> SignatureRow:
+    if signer.role == APPROVER and means.approval is not None:
+        return means.approval
     public, file = key_of(config, signer.person), means.keys.get(signer.person)
     if file is not None:
         return by_key(config, signer.role, signer.person, statement, sign(file, statement))
@@ -131,6 +135,8 @@ def entry_of(event: str, row: SignatureRow, who: str) -> MediaSigned:
     """The ledger's entry of a signature that is there."""
     if row.state == PAPER:
         return MediaSigned(event, row.role, row.person, who, sheet=row.value)
+    if row.state == APPROVED:
+        return MediaSigned(event, row.role, row.person, who, key=row.key, request=row.value)
     return MediaSigned(event, row.role, row.person, who, row.value, row.key)
 
 

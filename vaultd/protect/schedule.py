@@ -107,7 +107,8 @@ class Schedule:
         newest = self.context.store.newest_snapshot(self.target.id)
         if not newest:
             return None
-        newest += self.context.store.media_revision()  # both only grow, and so does their sum
+        # All of them only grow, and so does their sum.
+        newest += self.context.store.media_revision() + self.context.store.approvals_revision()
         return Round(now, state=newest) if self._state_copy.due(now, newest) else None
 
     def _due(self, series: Series, now: float, shaky: bool) -> Round | None:

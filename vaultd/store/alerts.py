@@ -117,8 +117,8 @@ class Alerts:
             )
             db.execute(
                 "UPDATE alert SET cleared=?"
-                " WHERE id=? AND code IN ('mass-change', 'snapshots-missing', 'disk-gone', 'notices-failed')"
-                " AND cleared IS NULL",
+                " WHERE id=? AND cleared IS NULL AND code IN"
+                " ('mass-change', 'snapshots-missing', 'disk-gone', 'notices-failed', 'person-on-paper')",
                 (now, number),
             )
             row = db.execute("SELECT code, vault, target FROM alert WHERE id=?", (number,)).fetchone()

@@ -7,9 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-from vaultd.store import evacuationtables, mediatables, noticetables
+from vaultd.store import approvaltables, evacuationtables, mediatables, noticetables
 
-VERSION = 7
+VERSION = 8
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -139,4 +139,5 @@ MIGRATIONS: dict[int, str] = {
     5: mediatables.TABLES,
     6: evacuationtables.TABLES,
     7: noticetables.TABLES,
+    8: approvaltables.TABLES,
 }

@@ -5,6 +5,7 @@ Safe to use from several threads, and from several processes (the reconcile scan
 
 from __future__ import annotations
 
+from vaultd.store.approvals import ApprovalStore
 from vaultd.store.evacuations import EvacuationStore
 from vaultd.store.media import MediaStore
 from vaultd.store.notices import NoticeStore
@@ -12,10 +13,11 @@ from vaultd.store.packs import PackStore
 from vaultd.store.seen import SeenStore
 
 
-class Store(SeenStore, PackStore, MediaStore, EvacuationStore, NoticeStore):
+class Store(SeenStore, PackStore, MediaStore, EvacuationStore, NoticeStore, ApprovalStore):
     """The state database. Raises StateError when it is missing, damaged or of a newer version.
 
     What was seen (``seen``), what the targets lack (``owed``), what was made (``made``), what the ledger
     lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``),
-    what was evacuated (``evacuations``), which notices were sent (``notices``).
+    what was evacuated (``evacuations``), which notices were sent (``notices``), who may approve and what was approved
+    (``approvals``).
     """

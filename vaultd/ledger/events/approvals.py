@@ -13,7 +13,10 @@ from vaultd.ledger.events.base import Body
 class PersonChanged(Body):
     """A person of the configuration is ``new``, ``changed`` or ``gone``; or a director's existing key has signed that
     (``accepted``: ``by``, ``signature`` and ``signer_key`` say whose). ``key`` is a fingerprint, ``digest`` SHA-256 of
-    what the configuration says of them; ``sheet`` is where it was signed on paper."""
+    what the configuration says of them; ``sheet`` is where it was signed on paper; ``request`` the approved request.
+
+    ``first``: accepted without a signature, since nobody had ever been accepted. ``role``: their duties, separated by
+    commas."""
 
     TYPE: ClassVar[str] = "person"
     name: str
@@ -25,6 +28,7 @@ class PersonChanged(Body):
     signature: str | None = None
     signer_key: str | None = None
     sheet: str | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class MediaMoved(Body):
 @dataclass(frozen=True, slots=True)
 class MediaSigned(Body):
     """Somebody has signed for an event: with an SSH ``signature`` (base64, of the event's statement) by the key of this
-    fingerprint, or on paper, on the ``sheet`` of this number."""
+    fingerprint, or on paper, on the ``sheet`` of this number; or they have approved the ``request`` before."""
 
     TYPE: ClassVar[str] = "media-signature"
     event: str
@@ -77,6 +77,7 @@ class MediaSigned(Body):
     signature: str | None = None
     key: str | None = None
     sheet: str | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
