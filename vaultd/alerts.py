@@ -179,6 +179,15 @@ KINDS: dict[str, Kind] = {
         _I, N_("{count} kinds of emergency supplies are short or were not checked in time: {names}"),
         N_("see vaultd media stock list"),
     ),
+    # Warnings
+    "warning-unanswered": Kind(
+        _C, N_("warning {warning} is not acknowledged by {names}, and nobody else is on the roster"),
+        N_("ring them: vaultd warning ring {warning}"),
+    ),
+    "power-unknown": Kind(
+        _W, N_("the UPS {ups} does not say whether there is power: {error}"),
+        N_("see what `upsc {ups} ups.status` says; who watches the UPS: systemctl status nut-server"),
+    ),
     # The host
     "disk-gone": Kind(
         _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),

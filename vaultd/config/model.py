@@ -18,6 +18,7 @@ from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
 from vaultd.config.media import MediaConfig
+from vaultd.config.response import DutyConfig, GroupConfig, ResponseConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
@@ -173,6 +174,9 @@ class Config(Table):
     media: MediaConfig = Field(default_factory=MediaConfig)
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
+    group: list[GroupConfig] = Field(default_factory=list)
+    duty: list[DutyConfig] = Field(default_factory=list)
+    response: ResponseConfig = Field(default_factory=ResponseConfig)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
 
     @field_validator("control")

@@ -22,7 +22,7 @@ from vaultd.i18n import N_, _
 LARGEST = 1 << 20
 """Bytes: a larger file is no configuration."""
 
-LATER_TABLES = frozenset({"response", "notify"})
+LATER_TABLES = frozenset({"notify"})
 """Tables of the design that this version does not know yet."""
 
 
@@ -179,6 +179,9 @@ _LIMITS = {
 }
 
 
+_LISTS_OF_TABLES = {"target", "vault", "person", "group", "duty", "dump", "witness", "timestamp"}
+
+
 def _allowed(detail: ErrorDetails) -> str:
     """pydantic's error types as a sentence of ours, which can be translated; what is not listed keeps pydantic's."""
     kind, context = detail["type"], detail.get("ctx", {})
@@ -193,6 +196,6 @@ def _allowed(detail: ErrorDetails) -> str:
         return ", ".join(f'"{name}"' for name in CLASSIFICATIONS)
     if kind == "list_type":
         table = ".".join(part for part in detail["loc"] if isinstance(part, str))
-        list_of_tables = detail["loc"][-1] in {"target", "vault", "person", "dump", "witness", "timestamp"}
+        list_of_tables = detail["loc"][-1] in _LISTS_OF_TABLES
         return _("tables written as {example}").format(example=f"[[{table}]]") if list_of_tables else _("a list in [ ]")
     return detail["msg"]

@@ -2,9 +2,9 @@
 
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
 ``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks),
-``verified`` (what was read back), ``media`` (the register of carriers). Below: ``database`` connections, ``schema``
-and ``mediatables`` tables, ``mediarows`` rows; ``catalog``, ``pending``, ``records``, ``acknowledgement``,
-``staging`` and ``alerts`` the statements on each of them.
+``verified`` (what was read back), ``media`` (the register of carriers), ``warnings`` (warnings and playbooks). Below:
+``database`` connections; ``schema``, ``mediatables`` and ``warningtables`` tables; ``mediarows`` and ``warningrows``
+rows; ``catalog``, ``pending``, ``records``, ``acknowledgement``, ``staging`` and ``alerts`` the statements on each.
 """
 
 from vaultd.store.acknowledgement import Acknowledgement, Bound, Put, Retry, bound_version

@@ -7,9 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-from vaultd.store import mediatables
+from vaultd.store import mediatables, warningtables
 
-VERSION = 5
+VERSION = 6
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -137,4 +137,5 @@ MIGRATIONS: dict[int, str] = {
     ) WITHOUT ROWID;
     """,
     5: mediatables.TABLES,
+    6: warningtables.TABLES,
 }

@@ -8,11 +8,13 @@ from __future__ import annotations
 from vaultd.store.media import MediaStore
 from vaultd.store.packs import PackStore
 from vaultd.store.seen import SeenStore
+from vaultd.store.warnings import WarningStore
 
 
-class Store(SeenStore, PackStore, MediaStore):
+class Store(SeenStore, PackStore, MediaStore, WarningStore):
     """The state database. Raises StateError when it is missing, damaged or of a newer version.
 
     What was seen (``seen``), what the targets lack (``owed``), what was made (``made``), what the ledger
-    lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``).
+    lacks (``unrecorded``), what was read back (``verified``, ``packs``), which media are registered (``media``), which
+    warnings stand (``warnings``).
     """
