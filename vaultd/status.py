@@ -31,6 +31,7 @@ from vaultd.kit import register
 from vaultd.model import Progress, SnapshotKind
 from vaultd.store import Backlog, SnapshotRow, Store
 from vaultd.store.alerts import Alert
+from vaultd.warning.answers import Answers
 
 VERSION = 1
 
@@ -126,6 +127,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "ledger": _ledger(store, standing),
         "kit": _kit(store, dict.fromkeys(name for plan in vaults for name in plan.targets)),
         "media": _media(store, now),
+        "warnings": _warnings(store, now),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -162,6 +164,24 @@ def _media(store: Store, now: int) -> dict[str, Any] | None:
     return {
         "media": found.media, "out": found.out, "overdue": found.overdue, "unsigned": found.owed,
         "trouble": found.trouble,
+    }  # fmt: skip
+
+
+def _warnings(store: Store, now: int) -> dict[str, Any] | None:
+    """The warnings that stand, and how many proposals wait; None where there is neither (docs/json.md)."""
+    found = store.warnings() if store.has_warnings() else []
+    if not found:
+        return None
+    return {
+        "proposed": sum(not row.standing for row in found),
+        "standing": [
+            {
+                "id": row.id, "level": row.level, "category": row.category, "since": units.rfc3339(row.start),
+                "seconds": _age(row.start, now), "drill": row.drill,
+                "unanswered": list(Answers(tuple(store.answers(row.id, row.asked))).open),
+            }
+            for row in sorted(found, key=lambda one: (one.level, one.created)) if row.standing
+        ],
     }  # fmt: skip
 
 

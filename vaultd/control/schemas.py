@@ -63,6 +63,7 @@ class StatusAnswer(BaseModel):
     ledger: dict[str, Any]
     kit: dict[str, Any]
     media: dict[str, Any] | None = None
+    warnings: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vaultd.custody import owe
 from vaultd.i18n import _
@@ -11,38 +10,13 @@ from vaultd.ledger.events import NoticeSent, WarningAnswered
 from vaultd.store.warningrows import AnswerRow, RingRow, WarningRow
 from vaultd.units import SECOND
 from vaultd.warning import people, telling
+from vaultd.warning.answers import Answers
 from vaultd.warning.desk import Desk
 from vaultd.warning.faults import WarningError
 from vaultd.warning.words import state as state_word
 
 UNANSWERED = "warning-unanswered"
 HOW = ("command", "telephone", "in person")
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """The recipients of a warning's newest revision."""
-
-    rows: tuple[AnswerRow, ...]
-
-    @property
-    def open(self) -> tuple[str, ...]:
-        """Who has not answered, and for whom nobody else has."""
-        done = {one.person for one in self.rows if one.state == "acknowledged"}
-        by_name = {one.person: one for one in self.rows}
-        return tuple(one.person for one in self.rows if not _covered(one, by_name, done))
-
-
-def _covered(row: AnswerRow, by_name: dict[str, AnswerRow], done: set[str]) -> bool:
-    """Whether they, or those to whom it went from them, have answered."""
-    seen: set[str] = set()
-    while row.person not in done:
-        following = by_name.get(row.escalated)
-        if following is None or following.person in seen:
-            return False
-        seen.add(row.person)
-        row = following
-    return True
 
 
 def of(desk: Desk, row: WarningRow) -> Answers:

@@ -1,4 +1,4 @@
-"""A warning as ``--json`` and ``status`` have it (docs/json-warnings.md)."""
+"""A warning as ``--json`` has it (docs/json-warnings.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from vaultd.store import Store
 from vaultd.store.warningrows import ActionRow, AnswerRow, RingRow, WarningRow
 from vaultd.units import rfc3339
-from vaultd.warning.answering import Answers
+from vaultd.warning.answers import Answers
 
 
 def warning_json(store: Store, row: WarningRow) -> dict[str, Any]:
@@ -47,23 +47,3 @@ def action_json(one: ActionRow) -> dict[str, Any]:
 def history_json(store: Store, row: WarningRow) -> list[dict[str, Any]]:
     """Every revision, as its entry has it."""
     return [{"at": rfc3339(at), **json.loads(fields)} for _number, at, fields in store.warning_revisions(row.id)]
-
-
-def status_json(store: Store) -> dict[str, Any] | None:
-    """What ``status`` says: what stands, and how many proposals wait; None where there is neither, and where the state
-    is of an older vaultd."""
-    found = store.warnings() if store.has_warnings() else []
-    if not found:
-        return None
-    standing = [row for row in found if row.standing]
-    return {
-        "proposed": len(found) - len(standing),
-        "standing": [
-            {
-                "id": row.id, "level": row.level, "category": row.category, "since": rfc3339(row.start),
-                "issued": rfc3339(row.created), "drill": row.drill,
-                "unanswered": list(Answers(tuple(store.answers(row.id, row.asked))).open),
-            }
-            for row in sorted(standing, key=lambda one: (one.level, one.created))
-        ],
-    }  # fmt: skip
