@@ -89,7 +89,7 @@ class Nut(Ups):
             (self.etc / name).write_text(text)
             (self.etc / name).chmod(0o600)
         state = str(folder / "run")
-        libraries = ":".join(str(one) for one in ROOT.glob("**/*-linux-gnu")) if ROOT != Path("/") else ""
+        libraries = ":".join(str(one) for one in ROOT.glob("**/*-linux-gnu")) if Path("/") != ROOT else ""
         self.environment = {
             **os.environ, "NUT_CONFPATH": str(self.etc), "NUT_STATEPATH": state, "NUT_ALTPIDPATH": state,
             **({"LD_LIBRARY_PATH": libraries} if libraries else {}),

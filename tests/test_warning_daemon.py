@@ -1,9 +1,11 @@
-"""Warnings in a running daemon: real alerts propose, orders are carried out at once, and ``kill -9`` forgets nothing."""
+"""Warnings in a running daemon: real alerts propose, orders are carried out at once, ``kill -9`` forgets nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests.kitting import vaultd
 from tests.nutting import StandIn
 from tests.site import Site, site_in, until
 from tests.warning_desks import PEOPLE, office_in
+from vaultd.daemon.verifying import Daily
 from vaultd.daemon.warnings import WarningTask
 from vaultd.errors import VaultdError
 from vaultd.notices.model import Notice
@@ -136,6 +139,11 @@ def test_a_command_works_with_the_daemon_dead_and_its_order_is_carried_out_by_th
 # the task by itself
 
 
+async def come(true: Callable[[], object]) -> None:
+    """Return when something is true; the other tasks of the loop go on."""
+    await asyncio.to_thread(until, true, "it comes")
+
+
 def test_notices_are_handed_over_and_what_was_begun_is_begun_again(tmp_path: Path) -> None:
     with office_in(tmp_path, '[response.I]\nat_once = ["protect", "evacuate"]\n') as office:
         row = office.desk.issue(Fields("I"))
@@ -154,8 +162,7 @@ def test_notices_are_handed_over_and_what_was_begun_is_begun_again(tmp_path: Pat
             task = WarningTask(office.config, office.store, means, told.append, tmp_path / "none")
             task.desk = office.desk
             running = asyncio.create_task(task.run())
-            while not (began and office.store.warning_actions(row.id)[0].state == "failed"):
-                await asyncio.sleep(0.05)
+            await come(lambda: began and office.store.warning_actions(row.id)[0].state == "failed")
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
@@ -179,8 +186,7 @@ def test_a_warning_that_was_lifted_before_sets_nothing_in_motion(tmp_path: Path)
         async def looks() -> None:
             task = WarningTask(office.config, office.store, Means(never, hurried.append), None, tmp_path / "none")
             await task.once()
-            while office.store.warning_actions():
-                await asyncio.sleep(0.05)
+            await come(lambda: not office.store.warning_actions())
 
         office.desk.lift(row.id)
         asyncio.run(looks())
@@ -189,3 +195,14 @@ def test_a_warning_that_was_lifted_before_sets_nothing_in_motion(tmp_path: Path)
         office.store.put_action(office.store.warning_actions(other.id)[1]._replace(state="done"))
         asyncio.run(looks())
         assert hurried == [False, True]
+
+
+def test_a_hurried_verification_does_not_wait_for_its_time_of_day(tmp_path: Path) -> None:
+    hour = (datetime.now().astimezone().hour + 3) % 24
+    window = f'[verify]\nwindow = "{hour:02}:00-{(hour + 1) % 24:02}:00"\nperiod = "1s"\n'
+    with office_in(tmp_path, window) as office:
+        daily = Daily(office.config, "east", lambda _progress: None)
+        now = 1e9  # later than any pause
+        assert daily.due_at(now) > now + 3600
+        daily.hurried = True
+        assert daily.due_at(now) == now

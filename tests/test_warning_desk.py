@@ -42,9 +42,12 @@ def test_every_change_is_an_entry_that_supersedes_the_one_before(office: Office)
     office.desk.lift(issued.id)
     assert (issued.id, issued.revision, adjusted.revision) == ("W-2026-001", 1, 2)
     found = office.entries("warning")
-    fields = ("warning", "revision", "state", "level", "category", "recipients", "start", "scope", "cautions", "measures",
-              "unit", "who", "on_duty")  # fmt: skip
-    rest = ["fire", ["指挥部"], "2026-11-28T02:00:00.000Z"], ["有烟", "转移纸质档案", "保卫科", "uid 0 (says test)", "张伟"]
+    fields = ("warning", "revision", "state", "level", "category", "recipients", "start", "scope", "cautions",
+              "measures", "unit", "who", "on_duty")  # fmt: skip
+    rest = (
+        ["fire", ["指挥部"], "2026-11-28T02:00:00.000Z"],
+        ["有烟", "转移纸质档案", "保卫科", "uid 0 (says test)", "张伟"],
+    )
     assert [[one[name] for name in fields] for one in found] == [
         ["W-2026-001", 1, "issued", "II", *rest[0], "三楼机房", *rest[1]],
         ["W-2026-001", 2, "adjusted", "I", *rest[0], "整栋楼", *rest[1]],

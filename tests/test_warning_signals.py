@@ -1,4 +1,4 @@
-"""Signals: which alert is which, that flapping is damped and counted, and that nothing is counted twice or forgotten."""
+"""Signals: which alert is which, that flapping is damped and counted, that nothing is counted twice or forgotten."""
 
 from __future__ import annotations
 

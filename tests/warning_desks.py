@@ -57,7 +57,8 @@ hours = "00:00-00:01"
 def text_of(folder: Path, response: str = "", people: str = PEOPLE + ROSTER) -> str:
     """A configuration, as a file has it."""
     return (
-        f'[host]\nname = "ward"\nstate = "{folder / "state"}"\n[[target]]\nname = "east"\nhost = "127.0.0.1"\nport = 1\n'
+        f'[host]\nname = "ward"\nstate = "{folder / "state"}"\n'
+        f'[[target]]\nname = "east"\nhost = "127.0.0.1"\nport = 1\n'
         f'user = "nobody"\npath = "repo"\nidentity = "{folder}/id"\npassword_file = "{folder}/password"\n'
         f'[[vault]]\nname = "records"\npath = "{folder}/records"\nclassification = "secret"\ntargets = ["east"]\n'
         f"{people}{response}"
