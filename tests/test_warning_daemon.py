@@ -13,8 +13,12 @@ from tests.kitting import vaultd
 from tests.nutting import StandIn
 from tests.site import Site, site_in, until
 from tests.warning_desks import PEOPLE, office_in
+from vaultd.config import Config
+from vaultd.daemon import warnings
+from vaultd.daemon.assembly import assemble
 from vaultd.daemon.verifying import Daily
 from vaultd.daemon.warnings import WarningTask
+from vaultd.daemon.watching import POLL_SECONDS, VaultWatch
 from vaultd.errors import VaultdError
 from vaultd.notices.model import Notice
 from vaultd.warning.desk import Fields
@@ -206,3 +210,21 @@ def test_a_hurried_verification_does_not_wait_for_its_time_of_day(tmp_path: Path
         assert daily.due_at(now) > now + 3600
         daily.hurried = True
         assert daily.due_at(now) == now
+
+
+def test_hurry_reaches_every_watch_and_every_verification_and_ends(config: Config) -> None:
+    async def looks() -> list[tuple[float, bool]]:
+        with assemble(config, lambda _progress: None) as assembly:
+            watches = {
+                name: VaultWatch(assembly.context, vault, lambda _vault, _heard: None)
+                for name, vault in assembly.vaults.items()
+            }
+            daily = Daily(config, "offsite", lambda _progress: None)
+            assembly.workers["offsite"].spare = daily
+            found = []
+            for on in (False, True, False):
+                warnings.means(assembly, watches).hurry(on)
+                found.append((watches["records"]._scan_every(), daily.hurried))
+            return found
+
+    assert asyncio.run(looks()) == [(3600, False), (POLL_SECONDS, True), (3600, False)]
