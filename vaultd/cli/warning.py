@@ -63,7 +63,7 @@ def issue_command(cli: Cli, level: str | None, proposal: str | None, drill: bool
     given = common.given(common.level_of(level), **values)
     if proposal is None and level is None:
         raise ConfigError(
-            _("vaultd warning issue"), _("LEVEL is missing"), _("I (very serious), II (serious) or III (ordinary)")
+            "vaultd warning issue", _("LEVEL is missing"), _("I (very serious), II (serious) or III (ordinary)")
         )  # fmt: skip
     if proposal is not None and drill:
         raise ConfigError("--drill", _("a proposal of a real signal is no drill"))

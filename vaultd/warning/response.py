@@ -66,7 +66,8 @@ def _act(action: str, means: Means) -> Act:
 
 
 async def _no_evacuation(_row: WarningRow) -> None:
-    raise VaultdError(_("an evacuation"), _("this vaultd cannot start one by itself"), _("vaultd evacuate start"))
+    hint = _("order it: vaultd evacuate start")
+    raise VaultdError(_("an evacuation"), _("this vaultd cannot start one by itself"), hint)
 
 
 async def _noted(_row: WarningRow) -> None:
