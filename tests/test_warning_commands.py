@@ -198,6 +198,8 @@ def test_lists_are_empty_and_not_wrong_before_the_first_warning(
         (office.config.host.state / "state.db").unlink()
         assert main(["--config", str(office.file), "warning", "list"]) == 0
         assert capsys.readouterr().out == "No warning.\n"
+        assert main(["--config", str(office.file), "warning", "show", "W-2026-001"]) == 1
         assert not (office.config.host.state / "state.db").exists()
+        capsys.readouterr()
         assert main(["--config", str(office.file), "warning", "issue", "I"]) == 0  # before the daemon ever ran
         assert "W-" in capsys.readouterr().out

@@ -82,6 +82,20 @@ def reading(cli: Cli) -> Iterator[Store | None]:
         store.close()
 
 
+@contextlib.contextmanager
+def looking(cli: Cli, number: str) -> Iterator[tuple[Desk, WarningRow]]:
+    """The desk and a warning, to be read: nothing is made or changed. Raises NoWarningError."""
+    from vaultd.store import Store
+    from vaultd.warning.desk import Desk
+    from vaultd.warning.faults import NoWarningError
+
+    with reading(cli) as store:
+        if not isinstance(store, Store):
+            raise NoWarningError(_("warning {number}").format(number=number), _("there is no such warning"))
+        desk = Desk(cli.config(), store, "")
+        yield desk, desk.find(number)
+
+
 def fields(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what a warning is."""
     options = [

@@ -49,8 +49,7 @@ def show_command(cli: Cli, warning: str) -> int:
     from vaultd.warning import answering, view
     from vaultd.warning.response import playbook_of
 
-    with common.opened(cli) as desk:
-        row = desk.find(warning)
+    with common.looking(cli, warning) as (desk, row):
         found = view.warning_json(desk.store, row)
         ring = answering.ring_list(desk, row)
         rings = desk.store.rings(row.id)
@@ -92,14 +91,14 @@ def ring_command(cli: Cli, warning: str, name: str | None, no_answer: bool) -> i
     """List it, or tick somebody."""
     from vaultd.warning import answering, view
 
-    with common.opened(cli) as desk:
-        row = desk.find(warning)
-        if name is not None:
-            with desk.store.database.write():
-                answering.rung(desk, row.id, name, reached=not no_answer)
-                asked = {one.person for one in answering.of(desk, row).rows}
-                if row.standing and not no_answer and name in asked:
-                    answering.acknowledge(desk, row.id, name, "telephone")
+    if name is not None:
+        with common.opened(cli) as desk, desk.store.database.write():
+            row = desk.find(warning)
+            answering.rung(desk, row.id, name, reached=not no_answer)
+            asked = {one.person for one in answering.of(desk, row).rows}
+            if row.standing and not no_answer and name in asked:
+                answering.acknowledge(desk, row.id, name, "telephone")
+    with common.looking(cli, warning) as (desk, row):
         ring, rings = answering.ring_list(desk, row), [view.ring_json(one) for one in desk.store.rings(row.id)]
     cli.emit({
         "version": 1, "warning": row.id, "ring": [{"person": one, "telephone": phone} for one, phone in ring],

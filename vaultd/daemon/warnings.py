@@ -71,12 +71,12 @@ class WarningTask:
 
     def _look(self, disks: bool) -> None:
         signals.from_alerts(self.desk)
-        if disks:
-            signals.note_states(self.desk, signals.disks(kept_disks.last(self.desk.config.host.state)))
         answering.pursue(self.desk)
         answering.settle_alerts(self.desk)
         if self._tell is not None:
             telling.hand_over(self.desk.store, self._tell)
+        if disks:  # last: a kept list that cannot be read holds up nothing else
+            signals.note_states(self.desk, signals.disks(kept_disks.last(self.desk.config.host.state)))
 
     def _begin(self, action: ActionRow) -> None:
         """Each in a task of its own: an evacuation does not wait until everything pending is off-site."""
