@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kitting import vaultd
-from tests.nutting import StandIn
+from tests.nutting import ups_in
 from tests.site import Site, site_in, until
 from tests.warning_desks import PEOPLE, office_in
 from vaultd.config import Config
@@ -52,9 +52,7 @@ def on_record(site: Site, kind: str) -> list[dict[str, Any]]:
 
 
 def test_a_vault_that_is_gone_and_power_that_is_gone_are_proposed(tmp_path: Path) -> None:
-    with site_in(tmp_path) as site:
-        (tmp_path / "ups").mkdir()
-        ups = StandIn(tmp_path / "ups")
+    with ups_in(tmp_path / "ups") as ups, site_in(tmp_path) as site:
         path = prepared(tmp_path, site, f'[response]\nups = ["{ups.name}"]\nupsc = "{ups.upsc}"\n')
         site.start()
         site.wait_protected()
@@ -73,6 +71,19 @@ def test_a_vault_that_is_gone_and_power_that_is_gone_are_proposed(tmp_path: Path
         assert "李娜" in vaultd("status", config=site.file)
         states = [(one["state"], one["level"]) for one in on_record(site, "warning") if one["warning"] == number]
         assert states == [("proposed", "III"), ("issued", "II")]
+
+
+def test_a_target_that_is_away_for_longer_than_the_objective_is_proposed(tmp_path: Path) -> None:
+    with site_in(tmp_path) as site:
+        path = prepared(tmp_path, site, "", objective="2s")
+        site.start()
+        site.wait_protected()
+        assert listed(site) == []
+        site.servers["offsite"].stop()
+        (path / "b").write_text("2")
+        (found,) = until(lambda: listed(site), "it is proposed")
+        assert (found["signal"], found["subject"], found["scope"]) == ("target-lost", "offsite", "offsite")
+        assert on_record(site, "warning")[0]["signal"] == "target-lost"
 
 
 def test_a_daemon_that_is_killed_between_issue_and_repeat_counts_right(tmp_path: Path) -> None:
