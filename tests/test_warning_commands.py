@@ -135,7 +135,7 @@ def test_level_one_is_lifted_by_root_alone(run: Run, office: Office, monkeypatch
 def test_what_is_read_at_three_in_the_morning(read: Run) -> None:
     text = read("warning", "issue", "I", "--category", "fire")
     for part in ("W-2026-001  I (very serious)  fire", "[ ] 张伟, told once", "101", "vaultd playbook show fire",
-                 "The daemon is not running: protect begins when it does"):  # fmt: skip
+                 "The daemon is not running. When it does", "bring everything pending off-site"):  # fmt: skip
         assert part in text
     assert "[x] 张伟, by command" in read("warning", "ack", "W-2026-001", "--by", "张伟") + read("warning", "show",
                                                                                               "W-2026-001")  # fmt: skip

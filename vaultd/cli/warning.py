@@ -178,14 +178,16 @@ def _changed(cli: Cli, change: Callable[[Desk], WarningRow]) -> int:
 
 def _say_actions(cli: Cli, wanted: list[str]) -> None:
     from vaultd.cli.media_common import daemon_runs
+    from vaultd.warning import words
 
     if not wanted:
         return
+    actions = "; ".join(map(words.action, wanted))
     if daemon_runs(cli):
-        cli.say(_("Begins now: {actions}").format(actions=", ".join(wanted)))
+        cli.say(_("Begins now: {actions}").format(actions=actions))
     else:
-        cli.note(_("The daemon is not running: {actions} begins when it does (vaultd run), or now by: vaultd backup")
-                 .format(actions=", ".join(wanted)))  # fmt: skip
+        text = _("The daemon is not running. When it does (vaultd run; or now: vaultd backup): {actions}")
+        cli.note(text.format(actions=actions))
 
 
 def listed(rows: list[dict[str, Any]]) -> str:

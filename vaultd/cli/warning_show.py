@@ -46,7 +46,7 @@ def list_command(cli: Cli, everything: bool) -> int:
 @pass_cli
 def show_command(cli: Cli, warning: str) -> int:
     """From the state database."""
-    from vaultd.warning import answering, view
+    from vaultd.warning import answering, view, words
     from vaultd.warning.response import playbook_of
 
     with common.looking(cli, warning) as (desk, row):
@@ -65,7 +65,7 @@ def show_command(cli: Cli, warning: str) -> int:
     if ring:
         cli.say("\n" + _ring_table(ring, [view.ring_json(one) for one in rings]))
     for one in actions:
-        cli.say(f"  {one['action']}: {_action_state(one)}")
+        cli.say(f"  {words.action(one['action'])}: {_action_state(one)}")
     if playbook:
         cli.say(_("Checklist: vaultd playbook show {name} --of {id}").format(name=playbook, id=row.id))
     cli.say("\n" + _("History"))
@@ -119,8 +119,8 @@ def _ring_table(ring: list[tuple[str, str]], rings: list[dict[str, Any]]) -> str
 
 
 def _action_state(one: dict[str, Any]) -> str:
-    words = {"wanted": _("is to begin"), "begun": _("has begun"), "done": _("done"), "failed": _("failed")}
-    state = words[one["state"]]
+    states = {"wanted": _("is to begin"), "begun": _("has begun"), "done": _("done"), "failed": _("failed")}
+    state = states[one["state"]]
     return f"{state}: {one['error']}" if one["error"] else state
 
 

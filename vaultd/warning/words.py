@@ -19,6 +19,10 @@ CATEGORIES = {
     "leak-or-loss": N_("leak or loss"), "hardware": N_("failing hardware"), "tampering": N_("tampering"),
     "line-down": N_("no line off-site"), "unspecified": N_("unspecified"),
 }  # fmt: skip
+ACTION_WORDS = {
+    "protect": N_("bring everything pending off-site"), "hurry": N_("scan and verify without rests"),
+    "evacuate": N_("start an evacuation"),
+}  # fmt: skip
 HOW_WORDS = {"command": N_("by command"), "telephone": N_("by telephone"), "in person": N_("in person")}
 
 
@@ -84,6 +88,11 @@ def signal(name: str) -> str:
     """A signal for people."""
     found = SIGNAL_WORDS.get(name)
     return _(found.text) if found is not None else name
+
+
+def action(name: str) -> str:
+    """What is set in motion, for people."""
+    return _(ACTION_WORDS.get(name, name))
 
 
 def shown(text: str) -> str:
