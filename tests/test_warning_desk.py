@@ -35,7 +35,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def test_every_change_is_an_entry_that_supersedes_the_one_before(office: Office) -> None:
     given = Fields(
-        "II", "fire", ["值班员", "指挥部"][1:], NIGHT - HOUR, "三楼机房", "有烟", "转移纸质档案", "保卫科"
+        "II", "fire", ["指挥部"], NIGHT - HOUR, "三楼机房", "有烟", "转移纸质档案", "保卫科"
     )  # fmt: skip
     issued = office.desk.issue(given)
     adjusted = office.desk.adjust(issued.id, Fields("I", scope="整栋楼"))
@@ -103,19 +103,40 @@ def test_lifting_level_one_and_making_less_of_it_need_approvals(office: Office) 
     lower = office.desk.adjust(row.id, Fields("II"))
     office.desk.lift(row.id)  # of level II nobody is asked
     assert office.approvals.asked == [
-        ("warning-lift", {"warning": row.id, "revision": 1, "to": "lifted"}),
-        ("warning-lift", {"warning": row.id, "revision": 1, "to": "III"}),
-        ("warning-lift", {"warning": row.id, "revision": 2, "to": "II"}),
+        ("warning-lift-1", {"warning": row.id, "issued": 1, "to": "lifted"}),
+        ("warning-lift-1", {"warning": row.id, "issued": 1, "to": "III"}),
+        ("warning-lift-1", {"warning": row.id, "issued": 2, "to": "II"}),
     ]
     assert lower.level == "II" and [one.get("request") for one in office.owed("warning")][2:] == ["A-2026-001", None]
 
 
+def test_that_approvals_were_asked_for_is_kept_when_they_are_missing(office: Office) -> None:
+    row = office.desk.issue(Fields("I"))
+    office.approvals.keep = lambda: office.store.set_meta("asked", row.id)
+    office.approvals.refuses = NotAuthorisedError("not yet")
+    with pytest.raises(NotAuthorisedError, match="not yet"):
+        office.desk.lift(row.id)
+    assert office.store.get_meta("asked") == row.id and office.desk.find(row.id) == row
+
+
+def test_what_was_approved_holds_although_its_signal_is_counted_meanwhile(office: Office) -> None:
+    row = office.desk.propose("power-lost", "ups", "", times=1, standing=True)
+    assert row is not None
+    office.desk.issue_proposed(row.id, Fields("I"))
+    office.approvals.refuses = NotAuthorisedError("not yet")
+    for _time in range(2):
+        with pytest.raises(NotAuthorisedError):
+            office.desk.lift(row.id)
+        office.desk.propose("power-lost", "ups", "", times=100, standing=True)  # a revision of its own
+    assert office.approvals.asked[0] == office.approvals.asked[1]
+
+
 def test_without_approvals_root_alone_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks.os, "geteuid", lambda: 0)
-    assert desks.root_only("warning-lift", {}) is None
+    assert desks.root_only("warning-lift-1", {}) is None
     monkeypatch.setattr(desks.os, "geteuid", lambda: 1000)
     with pytest.raises(NotAuthorisedError):
-        desks.root_only("warning-lift", {})
+        desks.root_only("warning-lift-1", {})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ HOUR = 60 * MINUTE
 PEOPLE = """\
 [[person]]
 name = "张伟"
-role = "值班员"
+role = "operator"
 telephone = "100"
 [[person]]
 name = "李娜"
@@ -36,7 +36,7 @@ role = "director"
 telephone = "101"
 [[person]]
 name = "王芳"
-role = "保密办"
+role = "auditor"
 [[person]]
 name = "赵敏"
 [[group]]
@@ -81,9 +81,12 @@ class Approvals:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, object]]] = []
         self.refuses: Exception | None = None
+        self.keep: Callable[[], None] | None = None
 
     def __call__(self, action: str, parameters: Mapping[str, object]) -> str | None:
         self.asked.append((action, dict(parameters)))
+        if self.keep is not None:
+            self.keep()
         if self.refuses is not None:
             raise self.refuses
         return "A-2026-001"

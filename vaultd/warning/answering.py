@@ -66,7 +66,7 @@ def rung(desk: Desk, number: str, person: str, *, reached: bool) -> RingRow:
         attempts = sum(one.person == person for one in desk.store.rings(row.id))
         owe(desk.store, desk.config.host.state, NoticeSent(
             f"{row.id}-{row.revision}", row.id, "warning", "sent" if reached else "failed", "telephone", attempts,
-            person, None if reached else "no answer", desk.who, 1 if row.drill else None,
+            person, None if reached else "no-answer", desk.who, 1 if row.drill else None,
         ))  # fmt: skip
         return tick
 

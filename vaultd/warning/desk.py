@@ -6,10 +6,11 @@ proposed -> issued, declined; issued -> adjusted, lifted; adjusted -> adjusted, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,12 +31,12 @@ from vaultd.warning.words import SIGNAL_WORDS
 from vaultd.warning.words import state as state_word
 
 LONGEST = 2000
-LIFT = "warning-lift"
+LIFT = "warning-lift-1"
 """The action that approvals are asked for: lifting level I, and making less of it."""
 
 Require = Callable[[str, Mapping[str, object]], str | None]
-"""Asks for the approvals of an action with these parameters. Returns the request's id, where there was one. Raises
-NotAuthorisedError while they are not there."""
+"""Uses the approvals of an action with these parameters up. Returns the request's id, where there was one. Raises
+NotAuthorisedError while they are not there. It is called in the transaction of what they are for."""
 
 TEXTS = ("category", "scope", "cautions", "measures", "unit")
 
@@ -99,7 +100,7 @@ class Desk:
     def adjust(self, number: str, given: Fields) -> WarningRow:
         """Change a warning that stands. Less than level I needs the approvals that lifting it needs. Raises
         WarningError, NotAuthorisedError."""
-        with self.store.database.write():
+        with self._asking():
             known = self._in_state(number, "issued", "adjusted")
             row = self._filled(known, given)
             if row == known:
@@ -116,7 +117,7 @@ class Desk:
 
     def lift(self, number: str) -> WarningRow:
         """It is over. Level I needs approvals. Raises WarningError, NotAuthorisedError."""
-        with self.store.database.write():
+        with self._asking():
             known = self._in_state(number, "issued", "adjusted")
             request = self._approved(known, "lifted") if known.level == "I" else None
             row = self._put(replace(known, state="lifted", quiet_until=self._quiet()), request)
@@ -220,7 +221,21 @@ class Desk:
         return row
 
     def _approved(self, row: WarningRow, to: str) -> str | None:
-        return self.require(LIFT, {"warning": row.id, "revision": row.revision, "to": to})
+        # Not the revision: a signal that is counted makes one, and what was approved would be another thing then.
+        return self.require(LIFT, {"warning": row.id, "issued": row.asked, "to": to})
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """A transaction that is kept although approvals are missing: that they were asked for is in it. Until they are
+        there nothing else is."""
+        refused: NotAuthorisedError | None = None
+        with self.store.database.write():
+            try:
+                yield
+            except NotAuthorisedError as error:
+                refused = error
+        if refused is not None:
+            raise refused
 
     def _quiet_ns(self) -> int:
         return int(self.config.response.quiet * SECOND)
