@@ -14,8 +14,8 @@ from vaultd import i18n
 from vaultd.config.reading import parse
 from vaultd.media import record
 from vaultd.warning import playbook
-from vaultd.warning.desk import Fields
 from vaultd.warning.faults import NoWarningError, PlaybookError, WarningError
+from vaultd.warning.fields import Fields
 from vaultd.warning.response import playbook_of
 
 NAMES = ["fire", "flood", "leak-or-loss", "power-cut", "theft"]

@@ -13,8 +13,8 @@ from vaultd.config.reading import parse
 from vaultd.config.response import DutyConfig
 from vaultd.units import parse_rfc3339
 from vaultd.warning import answering, people
-from vaultd.warning.desk import Fields
 from vaultd.warning.faults import WarningError
+from vaultd.warning.fields import Fields
 
 POLICY = '[response]\nrepeat = "10m"\nrepeats = 2\n'
 

@@ -21,7 +21,7 @@ from vaultd.daemon.warnings import WarningTask
 from vaultd.daemon.watching import POLL_SECONDS, VaultWatch
 from vaultd.errors import VaultdError
 from vaultd.notices.model import Notice
-from vaultd.warning.desk import Fields
+from vaultd.warning.fields import Fields
 from vaultd.warning.response import Means
 
 ROSTER = '[[duty]]\nperson = "张伟"\nthen = ["王芳"]\n'

@@ -13,8 +13,8 @@ from vaultd.errors import NotAuthorisedError, StateError
 from vaultd.store.warningrows import WarningRow
 from vaultd.warning import desk as desks
 from vaultd.warning import telling
-from vaultd.warning.desk import Fields
 from vaultd.warning.faults import NoWarningError, WarningError
+from vaultd.warning.fields import Fields
 
 POLICY = """\
 [response]

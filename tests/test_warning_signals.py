@@ -15,7 +15,7 @@ from vaultd import alerts
 from vaultd.config.response import SIGNALS
 from vaultd.disks.model import Disk, Health
 from vaultd.warning import signals
-from vaultd.warning.desk import Fields
+from vaultd.warning.fields import Fields
 from vaultd.warning.signals import State
 from vaultd.warning.words import CATEGORIES, SIGNAL_WORDS
 

@@ -29,8 +29,8 @@ def tell(_cli: Cli) -> Tell | None:
     return None
 
 
-def require(_cli: Cli) -> Require:
-    """Who asks for approvals."""
+def require(_cli: Cli, _store: Store) -> Require:
+    """Who asks for approvals: in the same store, so that what they allow and that they are used up is one thing."""
     from vaultd.warning.desk import root_only
 
     return root_only
@@ -55,7 +55,7 @@ def opened(cli: Cli) -> Iterator[Desk]:
         give_to_owner(config.host.state, database)
     store = Store(database)
     try:
-        yield Desk(config, store, caller(), require(cli))
+        yield Desk(config, store, caller(), require(cli, store))
         taker = tell(cli)
         if taker is not None:
             try:
@@ -118,7 +118,7 @@ def fields(function: Callable[..., Any]) -> Callable[..., Any]:
 def given(level: str | None, recipients: tuple[str, ...], start: str | None, **texts: str | None) -> Any:
     """What the options say. Raises ConfigError."""
     from vaultd.restore import moment
-    from vaultd.warning.desk import Fields
+    from vaultd.warning.fields import Fields
 
     at = None if start is None else moment.begin(start, "--start")
     return Fields(level, recipients=list(recipients) or None, start=at, **texts)

@@ -3,6 +3,7 @@
 ``words``     levels, states, categories and signals, for people
 ``faults``    what is refused
 ``people``    persons and groups behind names; the duty roster, and who comes after whom
+``fields``    what may be in the fields of a warning, and how the ledger has them
 ``desk``      every change of a warning: store, ledger's entry, whom to tell, what to set in motion, in one transaction
 ``answers``   the recipients of a warning, and who of them has answered
 ``answering`` who has acknowledged, who was rung; who is told again, and to whom it goes next

@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from vaultd.config.model import Config
 from vaultd.config.response import LEVELS
@@ -21,24 +19,21 @@ from vaultd.custody import owe
 from vaultd.errors import NotAuthorisedError
 from vaultd.i18n import _
 from vaultd.ledger import canonical, entry
-from vaultd.ledger.events import WarningChanged
 from vaultd.store import Store
 from vaultd.store.warningrows import ActionRow, AnswerRow, WarningRow
-from vaultd.units import SECOND, rfc3339
+from vaultd.units import SECOND
 from vaultd.warning import people, telling
 from vaultd.warning.faults import NoWarningError, WarningError
+from vaultd.warning.fields import TEXTS, Fields, clean, entry_of
 from vaultd.warning.words import SIGNAL_WORDS
 from vaultd.warning.words import state as state_word
 
-LONGEST = 2000
 LIFT = "warning-lift-1"
 """The action that approvals are asked for: lifting level I, and making less of it."""
 
 Require = Callable[[str, Mapping[str, object]], str | None]
 """Uses the approvals of an action with these parameters up. Returns the request's id, where there was one. Raises
 NotAuthorisedError while they are not there. It is called in the transaction of what they are for."""
-
-TEXTS = ("category", "scope", "cautions", "measures", "unit")
 
 
 def root_only(_action: str, _parameters: Mapping[str, object]) -> str | None:
@@ -48,20 +43,6 @@ def root_only(_action: str, _parameters: Mapping[str, object]) -> str | None:
             _("not allowed"), _("user {uid} may not do this").format(uid=os.geteuid()), _("run it as root")
         )
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """What is given of a warning; None: not given. ``start`` in nanoseconds since 1970."""
-
-    level: str | None = None
-    category: str | None = None
-    recipients: Sequence[str] | None = None
-    start: int | None = None
-    scope: str | None = None
-    cautions: str | None = None
-    measures: str | None = None
-    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,24 +257,3 @@ class Desk:
         for action in self.config.response.of(row.level).at_once:
             if action not in there:
                 self.store.put_action(ActionRow(row.id, action, row.level, "wanted", self.clock()))
-
-
-def entry_of(row: WarningRow, request: str | None = None) -> WarningChanged:
-    """A warning as the ledger has it."""
-    return WarningChanged(
-        row.id, row.revision, row.state, row.level, row.category, list(row.recipients), rfc3339(row.start), row.scope,
-        row.cautions, row.measures, row.unit, row.who, row.on_duty or None, row.signal or None,
-        row.count if row.signal else None, request, 1 if row.drill else None,
-    )  # fmt: skip
-
-
-def clean(text: Any, field: str) -> str:
-    """A text of a warning: one line, NFC, nothing that a terminal obeys. Raises WarningError."""
-    found = unicodedata.normalize("NFC", str(text)).strip()
-    if not found.isprintable() or len(found) > LONGEST:
-        raise WarningError(
-            _("{field} of a warning").format(field=field),
-            _("{text} is no text on one line").format(text=ascii(text)[:80]),
-            _("at most {count} characters, none of them invisible").format(count=LONGEST),
-        )  # fmt: skip
-    return found

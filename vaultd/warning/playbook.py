@@ -19,8 +19,9 @@ from vaultd.media import record
 from vaultd.media.record import Moment
 from vaultd.store.warningrows import StepRow
 from vaultd.warning import people
-from vaultd.warning.desk import Desk, clean
+from vaultd.warning.desk import Desk
 from vaultd.warning.faults import PlaybookError
+from vaultd.warning.fields import clean
 
 STATES = ("done", "skipped", "undone")
 LARGEST = 1 << 18
