@@ -9,18 +9,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.kitting import vaultd
 from tests.nutting import ups_in
 from tests.site import Site, site_in, until
 from tests.warning_desks import PEOPLE, office_in
-from vaultd.config import Config
+from vaultd.config import Config, load
 from vaultd.daemon import warnings
-from vaultd.daemon.assembly import assemble
+from vaultd.daemon.assembly import assemble, at_work
 from vaultd.daemon.verifying import Daily
 from vaultd.daemon.warnings import WarningTask
-from vaultd.daemon.watching import POLL_SECONDS, VaultWatch
-from vaultd.errors import VaultdError
+from vaultd.daemon.watching import POLL_SECONDS, VaultWatch, scan_vault
+from vaultd.errors import PartialError, VaultdError
 from vaultd.notices.model import Notice
+from vaultd.store.warningrows import WarningRow
 from vaultd.warning.fields import Fields
 from vaultd.warning.response import Means
 
@@ -239,3 +242,26 @@ def test_hurry_reaches_every_watch_and_every_verification_and_ends(config: Confi
             return found
 
     assert asyncio.run(looks()) == [(3600, False), (POLL_SECONDS, True), (3600, False)]
+
+
+def test_what_is_known_to_be_pending_goes_without_a_scan_and_a_target_that_is_away_is_told(tmp_path: Path) -> None:
+    async def protects(site: Site, row: WarningRow) -> int:
+        async with at_work(load(site.file), lambda _progress: None) as assembly:
+            vault = assembly.vaults["records"]
+            await scan_vault(assembly.context, vault, asyncio.Lock(), lambda: None)  # nobody tells the workers
+            target = assembly.workers["offsite"].target.id
+            assert assembly.store.backlog(target, vault.id).files == 1
+            await warnings.means(assembly, {}).protect_now(row)
+            return assembly.store.backlog(target, vault.id).files
+
+    (tmp_path / "office").mkdir()
+    with site_in(tmp_path) as site, office_in(tmp_path / "office") as office:
+        path = prepared(tmp_path, site, "", settle="1h", max_delay="1h", objective="2h")
+        row = office.desk.issue(Fields("I"))
+        site.backup(full=True)
+        (path / "b").write_text("2")
+        assert asyncio.run(protects(site, row)) == 0
+        site.servers["offsite"].stop()
+        (path / "c").write_text("3")
+        with pytest.raises(PartialError, match="not everything is off-site yet"):
+            asyncio.run(protects(site, row))
