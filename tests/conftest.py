@@ -39,6 +39,7 @@ SLOWEST = (
     "test_faults_line", "test_faults_files_unread", "test_faults_target_room", "test_kit_making", "test_manifest",
     "test_faults_ledger", "test_kit_migrate", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
     "test_drill", "test_report_pages", "test_ledger_tamper", "test_restic_ssh", "test_scan_process",
+    "test_warning_daemon",
 )  # fmt: skip
 """The files that take longest, longest first. A worker gets whole files (their sites are shared within one): with one
 of these left for the end, three of four workers wait for it, five minutes of twenty."""

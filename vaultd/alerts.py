@@ -197,6 +197,15 @@ KINDS: dict[str, Kind] = {
         _W, N_("{name} was accepted as a person who approves by a sheet of paper ({sheet}), not by a director's key"),
         N_("check that the sheet is there and who has signed it; then: vaultd alert ack NUMBER"),
     ),
+    # Warnings
+    "warning-unanswered": Kind(
+        _C, N_("warning {warning} is not acknowledged by {names}, and nobody else is on the roster"),
+        N_("ring them: vaultd warning ring {warning}"),
+    ),
+    "power-unknown": Kind(
+        _W, N_("the UPS {ups} does not say whether there is power: {error}"),
+        N_("see what `upsc {ups} ups.status` says; who watches the UPS: systemctl status nut-server"),
+    ),
     # The host
     "disk-gone": Kind(
         _C, N_("disk {disk} in bay {bay} is gone; it holds {vaults}"),

@@ -32,6 +32,7 @@ from vaultd.model import Progress, SnapshotKind
 from vaultd.protect import estimate
 from vaultd.store import Backlog, SnapshotRow, Store
 from vaultd.store.alerts import Alert
+from vaultd.warning.answers import Answers
 
 VERSION = 1
 
@@ -129,6 +130,7 @@ def document(store: Store, host: str, vaults: Sequence[VaultPlan], live: Live | 
         "media": _media(store, now),
         "evacuation": _evacuation(store, shown),
         "approvals": _approvals(store, now),
+        "warnings": _warnings(store, now),
         "alerts": [alert_json(alert) for alert in standing],
         "progress": [asdict(one) for one in live.progress] if live else [],
     }
@@ -205,6 +207,24 @@ def _approvals(store: Store, now: int) -> dict[str, Any] | None:
     return {
         "enforced": store.approvals_enforced(), "open": found.open, "late": found.late,
         "late_since": _moment(found.late_since), "waiting": found.waiting,
+    }  # fmt: skip
+
+
+def _warnings(store: Store, now: int) -> dict[str, Any] | None:
+    """The warnings that stand, and how many proposals wait; None where there is neither (docs/json.md)."""
+    found = store.warnings() if store.has_warnings() else []
+    if not found:
+        return None
+    return {
+        "proposed": sum(not row.standing for row in found),
+        "standing": [
+            {
+                "id": row.id, "level": row.level, "category": row.category, "since": units.rfc3339(row.start),
+                "seconds": _age(row.start, now), "drill": row.drill,
+                "unanswered": list(Answers(tuple(store.answers(row.id, row.asked))).open),
+            }
+            for row in sorted(found, key=lambda one: (one.level, one.created)) if row.standing
+        ],
     }  # fmt: skip
 
 

@@ -29,6 +29,8 @@ def render(found: dict[str, Any]) -> str:
     """The whole document."""
     now = time.time_ns()
     parts = [_head(found)]
+    if found.get("warnings"):  # a daemon of before has none
+        parts.append(_warnings(found["warnings"]))
     parts += [_vault(vault, now) for vault in found["vaults"]]
     if not found["vaults"]:
         parts.append(_("No vault is configured."))
@@ -106,6 +108,28 @@ def _approvals(found: dict[str, Any], now: int) -> str:
     if found["waiting"]:
         texts.append(_("{count} persons not accepted yet").format(count=number(found["waiting"])))
     return _("Approvals: {facts}").format(facts=", ".join(texts) or _("none waits"))
+
+
+def _warnings(found: dict[str, Any]) -> str:
+    """What stands, the most severe first: it is read at 3 a.m."""
+    from vaultd.warning import words
+
+    lines = []
+    for one in found["standing"]:
+        text = _("WARNING {id}, level {level}: {category}, since {moment}")
+        line = text.format(id=one["id"], level=words.level(one["level"]), category=words.category(one["category"]),
+                           moment=local(parse_rfc3339(one["since"])))  # fmt: skip
+        line = _("DRILL: {title}").format(title=line) if one["drill"] else line
+        if one["unanswered"]:
+            line += "\n  " + _("not answered: {names}").format(names=", ".join(one["unanswered"]))
+        lines.append(line)
+    count = found["proposed"]
+    if count:
+        text = ngettext(
+            "{count} proposal waits: vaultd warning list", "{count} proposals wait: vaultd warning list", count
+        )
+        lines.append(text.format(count=number(count)))
+    return "\n".join(lines)
 
 
 LEDGER_STATES = {

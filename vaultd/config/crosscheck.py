@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from vaultd.config.endpoint import DEFAULT_STATE
-from vaultd.config.faults import Key, shown
+from vaultd.config.faults import Cross, Key, shown
+from vaultd.config.responding import names_faults
 from vaultd.i18n import _
-
-Cross = tuple[Key, str, str]
-"""Key, found, allowed."""
 
 
 def cross_faults(document: dict[str, Any]) -> list[Cross]:
@@ -41,6 +39,7 @@ def cross_faults(document: dict[str, Any]) -> list[Cross]:
     faults += [(("notify", *key), found, allowed) for key, found, allowed in _doubles("channel", channels)]
     faults += _ways(_tables(document, "person"), channels)
     faults += _nested(document, vaults)
+    faults += names_faults(document)
     return faults
 
 

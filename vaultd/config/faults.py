@@ -12,6 +12,9 @@ from vaultd.i18n import _, ngettext
 Key = tuple[str | int, ...]
 """Where a value is in the document: ("vault", 0, "path") is the path of the first [[vault]]."""
 
+Cross = tuple[Key, str, str]
+"""A fault between tables: key, found, allowed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

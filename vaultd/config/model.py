@@ -20,6 +20,7 @@ from vaultd.config.ledger import LedgerConfig
 from vaultd.config.media import MediaConfig
 from vaultd.config.notify import NotifyConfig
 from vaultd.config.persons import ApprovalsConfig, PersonConfig
+from vaultd.config.response import DutyConfig, GroupConfig, ResponseConfig
 from vaultd.config.retention import MaintenanceConfig, RetentionConfig
 from vaultd.config.values import (
     AbsolutePath,
@@ -161,6 +162,9 @@ class Config(Table):
     control: ControlConfig = Field(default_factory=ControlConfig, validate_default=True)
     person: list[PersonConfig] = Field(default_factory=list)
     approvals: ApprovalsConfig = Field(default_factory=ApprovalsConfig)
+    group: list[GroupConfig] = Field(default_factory=list)
+    duty: list[DutyConfig] = Field(default_factory=list)
+    response: ResponseConfig = Field(default_factory=ResponseConfig)
     file: AbsolutePath = Path("/etc/vaultd/vaultd.toml")
 
     @field_validator("control")

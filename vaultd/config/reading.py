@@ -22,9 +22,6 @@ from vaultd.i18n import N_, _
 LARGEST = 1 << 20
 """Bytes: a larger file is no configuration."""
 
-LATER_TABLES = frozenset({"response"})
-"""Tables of the design that this version does not know yet."""
-
 
 def load(path: Path) -> Config:
     """The configuration of a file. Folders are not looked at: see ``check_folders``.
@@ -140,8 +137,6 @@ def _fault(detail: ErrorDetails, document: dict[str, Any], lines: dict[Key, int]
 
 
 def _known_keys(key: Key) -> str:
-    if len(key) == 1 and key[0] in LATER_TABLES:
-        return _("nothing yet: this table belongs to a later version of vaultd")
     fields = _model_at(key[:-1]).model_fields
     known = sorted(field.alias or name for name, field in fields.items() if len(key) > 1 or name != "file")
     near = difflib.get_close_matches(str(key[-1]), known, 1, 0.6)
@@ -180,6 +175,9 @@ _LIMITS = {
 }
 
 
+_LISTS_OF_TABLES = {"target", "vault", "person", "group", "duty", "dump", "witness", "timestamp", "channel"}
+
+
 def _allowed(detail: ErrorDetails) -> str:
     """pydantic's error types as a sentence of ours, which can be translated; what is not listed keeps pydantic's."""
     kind, context = detail["type"], detail.get("ctx", {})
@@ -194,6 +192,6 @@ def _allowed(detail: ErrorDetails) -> str:
         return ", ".join(f'"{name}"' for name in CLASSIFICATIONS)
     if kind == "list_type":
         table = ".".join(part for part in detail["loc"] if isinstance(part, str))
-        list_of_tables = detail["loc"][-1] in {"target", "vault", "person", "dump", "witness", "timestamp", "channel"}
+        list_of_tables = detail["loc"][-1] in _LISTS_OF_TABLES
         return _("tables written as {example}").format(example=f"[[{table}]]") if list_of_tables else _("a list in [ ]")
     return detail["msg"]

@@ -18,7 +18,8 @@ Minutes = tuple[int, int]
 """Begin and end of a time of day, in minutes since midnight, by the host's clock. The end may be on the next day."""
 
 
-def _window(value: Any) -> Minutes | None:
+def time_of_day(value: Any) -> Minutes | None:
+    """A time of day as the configuration writes it; None: any. Refuses what is none."""
     if value is None or value == ALWAYS:
         return None
     if isinstance(value, tuple):  # read already: TOML has none
@@ -41,5 +42,5 @@ class VerifyConfig(Table):
 
     scheduled: bool = True
     period: PositiveDuration = 30 * 86400
-    window: Annotated[Minutes | None, BeforeValidator(_window)] = (20 * 60, 6 * 60)
+    window: Annotated[Minutes | None, BeforeValidator(time_of_day)] = (20 * 60, 6 * 60)
     limit: Annotated[int, Field(ge=1)] | None = None

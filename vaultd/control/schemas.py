@@ -73,6 +73,7 @@ class StatusAnswer(BaseModel):
     media: dict[str, Any] | None = None
     evacuation: dict[str, Any] | None = None
     approvals: dict[str, Any] | None = None
+    warnings: dict[str, Any] | None = None
     alerts: list[dict[str, Any]]
     progress: list[dict[str, Any]]
 

@@ -18,7 +18,7 @@ from vaultd import approvals, memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
 from vaultd.custody import Custody
-from vaultd.daemon import persons
+from vaultd.daemon import persons, warnings
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
@@ -29,6 +29,7 @@ from vaultd.daemon.retention import Retention
 from vaultd.daemon.room import RoomCheck
 from vaultd.daemon.service import Board, DaemonService
 from vaultd.daemon.verifying import Daily
+from vaultd.daemon.warnings import WarningTask
 from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
 from vaultd.kit import register
@@ -85,6 +86,9 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(service.evacuator.run(), name="evacuation"),
                 asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 asyncio.create_task(NoticeWatch(config, assembly.store).run(), name="notices"),
+                asyncio.create_task(
+                    WarningTask(config, assembly.store, warnings.means(assembly, watches)).run(), name="warnings"
+                ),
                 *retention,
             ]
             assembly.context.custody.daemon("started")

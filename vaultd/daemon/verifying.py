@@ -39,18 +39,21 @@ class Daily:
         self._pause, self._failed = PAUSE_SECONDS * scale, FAILED_SECONDS * scale
         self._next = time.monotonic() + FIRST_SECONDS * scale
         self._over_in = ""
+        self.hurried = False
+        """A warning stands that asks for verification at any time of day, and without pauses."""
 
     def due_at(self, now: float) -> float:
         """Not before which moment (monotonic seconds) there is something to read back."""
         clock = datetime.now().astimezone()
-        due = max(self._next, now + opens_in(self._config.verify.window, clock.hour * 60 + clock.minute))
+        window = None if self.hurried else self._config.verify.window
+        due = max(self._next, now + opens_in(window, clock.hour * 60 + clock.minute))
         if self._over_in == portion.turn_of(self._config.verify.period):
             due = max(due, now + self._pause)  # until the day is over
         return due
 
     async def run(self) -> None:
         """Read back a portion. Raises VaultdError when the target cannot be used."""
-        self._next = time.monotonic() + self._pause
+        self._next = self._after_pause()
         vaults = set[str]()
 
         def show(progress: Progress) -> None:
@@ -66,7 +69,7 @@ class Daily:
         finally:
             for vault in vaults:
                 self._show(Progress("done", vault, self._target, "", 0, 0, 0, 0, 0.0, None))
-        self._next = time.monotonic() + self._pause
+        self._next = self._after_pause()
         if found["over"]:
             self._over_in = portion.turn_of(self._config.verify.period)
         if found["differences"]:
@@ -80,6 +83,9 @@ class Daily:
             if failed["code"] in TARGET_FAILS:
                 self._next = 0.0  # the worker waits for the target
                 raise _again(failed)
+
+    def _after_pause(self) -> float:
+        return time.monotonic() + (0.0 if self.hurried else self._pause)
 
 
 def opens_in(window: Minutes | None, minute: int) -> float:

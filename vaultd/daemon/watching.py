@@ -59,6 +59,8 @@ class VaultWatch:
         self._withheld = False
         self._unwatched = 0
         self._scan_seconds = 0.0
+        self.hurried = False
+        """A warning stands that asks for scans as often as they can be had."""
 
     def _from_thread(self, vault: int, heard: float) -> None:
         self._loop.call_soon_threadsafe(self._touched, vault, heard)
@@ -126,9 +128,11 @@ class VaultWatch:
                 await self._catch_up()
 
     def _scan_every(self) -> float:
-        """Seconds from one scan to the next; a vault with folders that cannot be watched is polled."""
+        """Seconds from one scan to the next; a vault with folders that cannot be watched is polled, and
+        so is one while a warning asks for it."""
         reconcile = self.vault.config.reconcile
-        return min(reconcile, max(POLL_SECONDS, self._scan_seconds / SHARE)) if self._unwatched else reconcile
+        often = self._unwatched or self.hurried
+        return min(reconcile, max(POLL_SECONDS, self._scan_seconds / SHARE)) if often else reconcile
 
     async def _catch_up(self) -> None:
         """Watch what is not watched, then scan: in this order nothing falls between."""

@@ -3,9 +3,9 @@
 ``store`` the whole of it as others use it, from ``base`` (names, counters), ``seen`` (what the vaults look like),
 ``owed`` (what each target lacks), ``made`` (runs, snapshots, versions), ``unrecorded`` (what the ledger lacks),
 ``verified`` (what was read back), ``media`` (the register of carriers), ``notices`` (who was told), ``approvals``
-(persons, requests), ``evacuations``. Below: ``database`` connections, ``schema`` and the ``...tables`` modules,
-``...rows`` rows; ``catalog``, ``pending``, ``records``, ``acknowledgement``, ``staging`` and ``alerts`` the statements
-on each.
+(persons, requests), ``warnings`` (and playbooks), ``evacuations``. Below: ``database`` connections, ``schema`` and the
+``...tables`` modules, ``...rows`` rows; ``catalog``, ``pending``, ``records``, ``acknowledgement``, ``staging`` and
+``alerts`` the statements on each.
 """
 
 from vaultd.store.acknowledgement import Acknowledgement, Bound, Put, Retry, bound_version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vaultd.errors import StateError
@@ -135,3 +135,11 @@ class Alerts:
         written = [Alert(**{**dict(zip(_FIELDS, row, strict=True)), "detail": json.loads(row[4])}) for row in found]
         standing = {(alert.code, alert.vault, alert.target) for alert in written if alert.cleared is None}
         return [alert for key, alert in list(self._unwritten.items()) if key not in standing] + written
+
+    def since(self, number: int, limit: int) -> Sequence[Alert]:
+        """The alerts with a higher number than this, open or past, the oldest first: what was raised and is over since
+        the last look is among them."""
+        found = self._database.current().execute(
+            f"SELECT {_COLUMNS} FROM alert WHERE id>? ORDER BY id LIMIT ?", (number, limit)
+        )
+        return [Alert(**{**dict(zip(_FIELDS, row, strict=True)), "detail": json.loads(row[4])}) for row in found]

@@ -7,9 +7,9 @@ directories too, and the vault's folder itself under the empty name.
 
 from __future__ import annotations
 
-from vaultd.store import approvaltables, evacuationtables, mediatables, noticetables
+from vaultd.store import approvaltables, evacuationtables, mediatables, noticetables, warningtables
 
-VERSION = 8
+VERSION = 9
 
 MIGRATIONS: dict[int, str] = {
     1: """
@@ -140,4 +140,5 @@ MIGRATIONS: dict[int, str] = {
     6: evacuationtables.TABLES,
     7: noticetables.TABLES,
     8: approvaltables.TABLES,
+    9: warningtables.TABLES,
 }
