@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vaultd import files, memory, places, sftp, targets
+from vaultd import files, memory, places, reach, targets
 from vaultd.config import check_folders
-from vaultd.config.model import Config, TargetConfig
+from vaultd.config.model import AnyTarget, Config
 from vaultd.custody import Custody
 from vaultd.model import Progress
 from vaultd.protect import dump, recover
@@ -87,7 +87,7 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         yield Assembly(context, vaults, workers)
 
 
-def _repository(config: Config, target: TargetConfig, store: Store) -> Repository:
+def _repository(config: Config, target: AnyTarget, store: Store) -> Repository:
     """With the hint that spares restic trying several keys, each of which takes half a second."""
     hint = store.get_meta(f"key:{target.name}")
     return replace(targets.repository(config, target), key_hint=hint or None)
@@ -95,7 +95,7 @@ def _repository(config: Config, target: TargetConfig, store: Store) -> Repositor
 
 async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
     # First what needs no line. restic would open a connection to ask for the host key, only to refuse it.
-    sftp.require_pins(target.config, context.config.known_hosts(target.config))
+    await asyncio.to_thread(reach.check, context.config, target.config)
     await features.version(context.config.host.restic)
 
     async def lift() -> bool:
