@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from vaultd import files, memory, places, reach, targets
 from vaultd.config import check_folders
+from vaultd.config.medium import MediumTarget
 from vaultd.config.model import AnyTarget, Config
 from vaultd.custody import Custody
+from vaultd.evacuate import medium
 from vaultd.model import Progress
 from vaultd.protect import dump, recover
 from vaultd.protect.hold import held
@@ -87,6 +89,13 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         yield Assembly(context, vaults, workers)
 
 
+def worker_at(context: Context, target: MediumTarget, vaults: Iterable[VaultRef]) -> Worker:
+    """A worker for a medium that was prepared as a target, which is owed these vaults from now on. Who observes changes
+    must do so with what ``medium.owe`` returns, so that the medium is owed those too. Close it."""
+    ref = medium.target_ref(context.config, context.store, target)
+    return Worker(context, ref, medium.owe(context.store, ref, vaults), partial(_prepare, context))
+
+
 def _repository(config: Config, target: AnyTarget, store: Store) -> Repository:
     """With the hint that spares restic trying several keys, each of which takes half a second."""
     hint = store.get_meta(f"key:{target.name}")
@@ -101,7 +110,8 @@ async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
     async def lift() -> bool:
         return bool(await targets.lift_own_dead_locks(context.config, target.config, context.store))
 
-    await recover.attach(context, target, repair, lift)
+    async with reach.explained(target.config):
+        await recover.attach(context, target, repair, lift)
 
 
 def _owe_new_targets(store: Store, vaults: dict[str, VaultRef]) -> None:

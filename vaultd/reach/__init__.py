@@ -6,8 +6,9 @@ restic could not do on a medium whether the medium is still there. ``local`` is 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from vaultd import sftp
 from vaultd.config import AnyTarget, Config, MediumTarget
@@ -38,8 +39,8 @@ def check(config: Config, target: AnyTarget) -> None:
         sftp.require_pins(target, config.known_hosts(target))
 
 
-@contextlib.contextmanager
-def explained(target: AnyTarget) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def explained(target: AnyTarget) -> AsyncIterator[None]:
     """What fails while this is open, on a medium that is not there any more, is an UnreachableError that says so: of a
     disk that was pulled out restic has a dozen words. A full one is full."""
     try:
@@ -47,7 +48,7 @@ def explained(target: AnyTarget) -> Iterator[None]:
     except VaultdError as error:
         if isinstance(target, MediumTarget) and not isinstance(error, TargetFullError):
             try:
-                check_plugged(target)
+                await asyncio.to_thread(check_plugged, target)
             except VaultdError as gone:
                 raise gone from error
         raise
