@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tests.mounting import needs_mounts
 from tests.site import Site
 from vaultd.config import MediumTarget, load
 from vaultd.evacuate import medium
@@ -24,7 +25,6 @@ from vaultd.store.mediarows import Medium
 SIZE = 64 << 20
 LABEL = "SH1-2026-00009"
 
-__all__ = ["LABEL", "attached", "detached", "needs_mounts", "needs_tools", "prepared", "register_in"]
 
 
 def _tools() -> bool:
@@ -82,3 +82,29 @@ def prepared(site: Site, device: Path, *, label: str = LABEL, erase: bool = True
 def target_in(site: Site, label: str = LABEL) -> MediumTarget:
     """The medium as a target."""
     return medium.target_of(load(site.file), label)
+
+
+_SET_STATUS, _GET_STATUS, _SIZE_LIMIT = 0x4C04, 0x4C05, 32
+"""Of loop devices: include/uapi/linux/loop.h, LOOP_SET_STATUS64, LOOP_GET_STATUS64, lo_sizelimit."""
+
+
+def pull_out(device: Path) -> None:
+    """The device is gone under its file system, as when a disk is pulled: from now on the kernel answers every read and
+    write of it with an error, and what was not written yet never is. (Its mount stays, as a pulled disk's does.)"""
+    _limit(device, 512)
+
+
+def plug_in(device: Path) -> None:
+    """It is there again, with what had arrived on it. The old mount stays, as it does."""
+    _limit(device, 0)
+
+
+def _limit(device: Path, size: int) -> None:
+    handle = os.open(device, os.O_RDWR)
+    try:
+        status = bytearray(232)
+        fcntl.ioctl(handle, _GET_STATUS, status)
+        struct.pack_into("<Q", status, _SIZE_LIMIT, size)
+        fcntl.ioctl(handle, _SET_STATUS, bytes(status))
+    finally:
+        os.close(handle)

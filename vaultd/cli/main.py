@@ -40,6 +40,7 @@ COMMANDS = {
     "kit": ("vaultd.cli.kit:kit_group", N_("The recovery kit for the day the building is gone.")),
     "media": ("vaultd.cli.media:media_group", N_("The register of classified media: who has which one.")),
     "drill": ("vaultd.cli.drill:drill_group", N_("Practise a restore, and measure it.")),
+    "evacuate": ("vaultd.cli.evacuate:evacuate_group", N_("Copy what matters first; carry out the rest.")),
     "disks": ("vaultd.cli.disks:disks_group", N_("The physical disks, and which of them carry which vault.")),
     "doctor": ("vaultd.cli.doctor:doctor_command", N_("Find everything that would stop vaultd from doing its job.")),
     "demo": ("vaultd.cli.demo:demo_command", N_("Show the main job on an embedded default.")),

@@ -6,9 +6,11 @@ said may go.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ read-only at once: what was not written is then noticed."""
 KIND = "ext4"
 _SECONDS = 60.0
 _FORMAT_SECONDS = 1800.0
+ALONE_SECONDS = 15.0
 _NOTHING = 2
 """blkid's exit code where it recognises nothing."""
 
@@ -89,9 +92,14 @@ def _refuse_in_use(what: str, name: str) -> None:
 
 def _disk_of(name: str) -> Disk | None:
     """The disk that a device is, or is a partition of."""
-    whole = Path(os.path.realpath(f"/sys/class/block/{name}"))
-    names = {name, whole.parent.name} if (whole / "partition").exists() else {name}
-    return next((one for one in disks.read(Machine(), health=False).disks if names & set(one.names)), None)
+    disk = whole(name)
+    return next((one for one in disks.read(Machine(), health=False).disks if disk in one.names), None)
+
+
+def whole(name: str) -> str:
+    """The kernel's name of the disk that a partition is on; of a disk, its own."""
+    place = Path(os.path.realpath(f"/sys/class/block/{name}"))
+    return place.parent.name if (place / "partition").exists() else name
 
 
 def _refuse_vaults(what: str, disk: Disk, folders: Iterable[tuple[str, Path]]) -> None:
@@ -113,6 +121,7 @@ def recognised(path: Path) -> tuple[str, str]:
 
 def make_file_system(device: Device) -> Device:
     """Make an ext4 on it, over whatever there is. Raises MediumError."""
+    wait_alone(device.path)
     program(("wipefs", "--all", "--quiet", "--", str(device.path)))
     program(("mkfs.ext4", "-q", "-F", "-m", "0", "-L", "vaultd", "--", str(device.path)), _FORMAT_SECONDS)
     kind, uuid = recognised(device.path)
@@ -121,8 +130,27 @@ def make_file_system(device: Device) -> Device:
     return Device(device.path, device.name, kind, uuid, device.serial)
 
 
+def wait_alone(path: Path, seconds: float = ALONE_SECONDS) -> None:
+    """Until the kernel gives a device to us alone: the end of a mount, and of what udev looks at, may take a moment.
+    Raises MediumError."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > until:
+                raise MediumError(
+                    _("device {device}").format(device=display(path)),
+                    _("something still holds it: {why}").format(why=error.strerror or error),
+                    _("vaultd disks release --dry-run shows who"),
+                ) from error  # fmt: skip
+        time.sleep(0.1)
+
+
 def mount(device: Device, folder: Path) -> None:
     """Look through its file system, and mount it. Raises MediumError."""
+    wait_alone(device.path)
     # 1: errors were mended. After a pull-out there is a journal to be worked off; more than that a person must look at.
     program(("e2fsck", "-p", "--", str(device.path)), _FORMAT_SECONDS, allowed=(0, 1))
     program(("mount", "-t", KIND, "-o", OPTIONS, "--", str(device.path), str(folder)))

@@ -66,11 +66,9 @@ def _asking(target: MediumTarget, path: str) -> Iterator[None]:
         why = error.strerror or str(error)
         if error.errno in _FULL:
             raise TargetFullError(what, _("the medium is full"), _("take a larger one")) from error
-        if error.errno == errno.EROFS:
-            raise TargetReadOnlyError(
-                what, _("the medium has become read-only: its file system met an error, or its switch is set"),
-                _("unplug it, plug it in again, and prepare it again; if it happens twice, take another one"),
-            ) from error  # fmt: skip
+        if error.errno == errno.EROFS:  # it was mounted to be written to
+            why = _("its file system met an error and takes nothing any more: it was pulled out, or it fails")
+            raise gone(target, why) from error
         if error.errno in (errno.EACCES, errno.EPERM):
             raise TargetReadOnlyError(what, why, _("prepare it again as root")) from error
         raise gone(target, why) from error
