@@ -26,7 +26,6 @@ SIZE = 64 << 20
 LABEL = "SH1-2026-00009"
 
 
-
 def _tools() -> bool:
     needed = (["losetup", "--version"], ["blkid", "--version"], ["mkfs.ext4", "-V"])
     return all(subprocess.run(words, capture_output=True).returncode == 0 for words in needed)

@@ -118,6 +118,11 @@ def test_it_may_be_unplugged_when_everything_has_arrived(site: Site, disk: Path,
         assert made[-1] in restic(site, "snapshots", "--json", "--no-lock")
 
 
+def stored(folder: Path) -> int:
+    """Bytes of the files below a folder, those that are being written too."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def test_pulled_out_in_mid_write_and_plugged_in_again(site: Site, disk: Path) -> None:
     """The error says so, the other target goes on, and what had arrived before is still there."""
     (site.folder / "records/first").write_text("before\n")
@@ -129,7 +134,7 @@ def test_pulled_out_in_mid_write_and_plugged_in_again(site: Site, disk: Path) ->
     data = Path(slow.path) / "data"
 
     async def pull() -> None:
-        while sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) < 2 << 20:
+        while stored(data) < 2 << 20:  # noqa: ASYNC110  # another program writes there
             await asyncio.sleep(0.05)
         pull_out(disk)
 

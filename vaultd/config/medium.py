@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+MEDIA = "media"
+"""The folder for mounts, in the state folder: the daemon's unit may write below that alone."""
+
 _LONGEST = 200
 
 

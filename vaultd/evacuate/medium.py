@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vaultd import targets
 from vaultd.config import Config, MediumTarget
-from vaultd.config.medium import folder_name
+from vaultd.config.medium import MEDIA, folder_name
 from vaultd.protect.refs import TargetRef, VaultRef
 from vaultd.store import Store
 
@@ -23,9 +23,6 @@ KEY = "medium:"
 
 SERIES = "medium-series:"
 """Under this, a vault's number and a medium's is that the medium is owed the vault."""
-
-MEDIA = "media"
-"""The folder for mounts, in the state folder: the daemon's unit may write below that alone."""
 
 REPOSITORY = "vaultd"
 """The repository's folder on the medium."""
@@ -119,7 +116,6 @@ def disown(store: Store, label: str) -> None:
     for alert in store.alerts.list():
         if alert.target == label:
             store.alerts.clear(alert.code, vault=alert.vault, target=label)
-
 
 
 def emptied(store: Store, label: str) -> None:

@@ -102,9 +102,7 @@ def prepare(register: Register, wish: Wish, tell: Callable[[str], None]) -> Read
         give_to_owner(config.host.state, folder)
     devices.mount(one, target.mount)
     try:
-        identifier, made, like = _repository(
-            config, target, wish.like, before.like if before is not None else "", tell
-        )
+        identifier, made, like = _repository(config, target, wish.like, before.like if before is not None else "", tell)
     except BaseException:
         devices.unmount(target.mount)
         raise
@@ -127,7 +125,7 @@ def _registered(register: Register, label: str) -> Medium:
 
 
 def _clear_old_mount(target: MediumTarget) -> None:
-    """A disk that was pulled out has left its mount; a disk that is there and works is left alone. Raises MediumError."""
+    """A disk that was pulled out has left its mount; one that works is taken from the start. Raises MediumError."""
     if not os.path.ismount(target.mount):
         return
     try:
@@ -215,8 +213,8 @@ def _first_kept(
                 tell(_("target {name} cannot be reached: its keys are used as they were kept").format(name=one.name))
                 return one
             tell(_("target {name}: {error}").format(name=one.name, error=error))
-    tell(_("The medium {label} opens with a password of its own only: no recovery kit knows it. It is in {file}.").format(
-        label=target.name, file=display(target.password_file)))  # fmt: skip
+    said = _("The medium {label} opens with a password of its own only: no recovery kit knows it. It is in {file}.")
+    tell(said.format(label=target.name, file=display(target.password_file)))
     return None
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 
 class Files(Protocol):
-    """``sftp.Session``, as far as it is asked for both kinds. Every failure is one of vaultd's errors; a missing file is
-    FileNotFoundError."""
+    """``sftp.Session``, as far as it is asked for both kinds. Every failure is one of vaultd's errors; a missing file
+    is FileNotFoundError."""
 
     def exists(self, path: str) -> bool:
         """Whether something is there."""

@@ -145,8 +145,9 @@ async def check(
             if on_text is not None:
                 on_text(text)
 
+    how = LOCK_WAIT if locked else ("--no-lock",)
     finished = await run(
-        repository, [*(LOCK_WAIT if locked else ("--no-lock",)), "check", "--json", *read], marker=marker, on_line=on_line, on_error_line=on_line,
+        repository, [*how, "check", "--json", *read], marker=marker, on_line=on_line, on_error_line=on_line,
         started=started, stall=STALL,
     )  # fmt: skip
     if finished.code not in (DONE, 1) or finished.stalled or finished.lost_line or (finished.code and not summary):
