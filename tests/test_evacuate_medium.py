@@ -4,6 +4,7 @@ target; and what is refused before anything is changed."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -25,14 +26,22 @@ from tests.carrying import (
     register_in,
     target_in,
 )
-from tests.mounting import needs_mounts
+from tests.mounting import mounted, needs_mounts
 from tests.site import Site, site_in
+from vaultd.cli.main import main
 from vaultd.config import load
 from vaultd.daemon.assembly import at_work, worker_at
 from vaultd.daemon.watching import scan_vault
-from vaultd.errors import UnreachableError
+from vaultd.errors import ConfigError, UnreachableError
 from vaultd.evacuate import medium
+from vaultd.evacuate.current import CURRENT
+from vaultd.evacuate.device import MediumError
 from vaultd.evacuate.finishing import Finished, finish
+from vaultd.evacuate.preparing import Wish, keep_keys, prepare
+from vaultd.media.faults import NoMediumError
+from vaultd.restic import commands
+from vaultd.store import Store
+from vaultd.store.mediarows import Medium
 
 pytestmark = [needs_mounts, needs_tools, pytest.mark.root]
 
@@ -174,3 +183,128 @@ def test_pulled_out_in_mid_write_and_plugged_in_again(site: Site, disk: Path) ->
     assert "no errors were found" in restic(site, "check", "--read-data")
     assert "target-unreachable" not in site.alerts()
     assert finished(site).snapshots == len(json.loads(listed))
+
+
+# what is refused, with nothing changed
+
+
+def digest(disk: Path) -> str:
+    return hashlib.sha256(disk.read_bytes()).hexdigest()
+
+
+def test_a_disk_with_something_on_it_is_left_alone(site: Site, disk: Path, tmp_path: Path) -> None:
+    before = digest(disk)
+    with pytest.raises(MediumError, match="no file system") as empty:
+        prepared(site, disk, erase=False)
+    assert f"--erase {LABEL}" in empty.value.hint and digest(disk) == before
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    (tmp_path / "mnt").mkdir()
+    with mounted(tmp_path / "mnt", str(disk)):
+        (tmp_path / "mnt/photos").mkdir()
+        with pytest.raises(MediumError, match="mounted at"):
+            prepared(site, disk, erase=True)
+    with pytest.raises(MediumError, match="photos"):
+        prepared(site, disk, erase=False)
+    assert not os.path.ismount(target_in(site).mount)
+    with register_in(site) as register, pytest.raises(ConfigError, match="SH1-OTHER"):
+        prepare(register, Wish(LABEL, disk, "SH1-OTHER"), lambda _text: None)
+    with mounted(tmp_path / "mnt", str(disk)):
+        assert (tmp_path / "mnt/photos").is_dir()
+
+
+def test_a_label_that_is_in_no_register_and_a_device_that_is_none(site: Site, disk: Path, tmp_path: Path) -> None:
+    with register_in(site) as register:
+        with pytest.raises(NoMediumError):
+            prepare(register, Wish("SH1-2026-77777", disk), lambda _text: None)
+        register.add(Medium(label=LABEL, custodian="张伟", classification="secret"))
+        for path in (tmp_path / "disk.img", tmp_path / "nothing", Path("/dev/null")):
+            with pytest.raises(ConfigError):
+                prepare(register, Wish(LABEL, path, LABEL), lambda _text: None)
+
+
+def test_another_disk_under_the_same_label_is_not_taken_for_it(site: Site, disk: Path, tmp_path: Path) -> None:
+    prepared(site, disk)
+    with attached(tmp_path / "other.img") as other:
+        subprocess.run(["mkfs.ext4", "-q", str(other)], check=True)
+        with pytest.raises(MediumError, match="another disk"):
+            prepared(site, other, erase=False)
+
+
+def test_it_must_not_be_unplugged_while_somebody_holds_it(site: Site, disk: Path) -> None:
+    prepared(site, disk)
+    with (target_in(site).mount / "held").open("w"), pytest.raises(MediumError, match="must not be unplugged"):
+        finished(site)
+    assert os.path.ismount(target_in(site).mount)
+    (target_in(site).mount / "held").unlink()
+    assert finished(site).snapshots == 0
+
+
+def test_a_pack_that_has_not_arrived_is_found(site: Site, disk: Path) -> None:
+    (site.folder / "records/a").write_bytes(os.urandom(300_000))
+    site.backup()
+    prepared(site, disk)
+    copied(site)
+    pack = max((Path(target_in(site).path) / "data").rglob("*/*"), key=lambda path: path.stat().st_size)
+    pack.chmod(0o600)
+    os.truncate(pack, pack.stat().st_size - 1)
+    with pytest.raises(MediumError, match=r"must not be unplugged.*restic finds"):
+        finished(site)
+
+
+# whose keys open it
+
+
+def test_with_the_line_dead_the_kept_keys_make_it_and_a_kit_opens_it(site: Site, disk: Path, tmp_path: Path) -> None:
+    kit = tmp_path / "kit.password"
+    kit.write_text("of a recovery kit that was made long ago\n")
+    asyncio.run(commands.add_key(site.repository(), kit, "kit", "ward"))
+    config = load(site.file)
+    assert keep_keys(config, config.target[0])
+    original = asyncio.run(commands.repository_id(site.repository()))
+    site.servers["offsite"].stop()
+    ready = prepared(site, disk)
+    assert ready.like == "offsite" and ready.repository != original
+    (site.folder / "records/a").write_text("x")
+    (made, *_more) = copied(site)
+    assert made[:8] in restic(site, "snapshots", "--no-lock", password=kit)
+
+
+def test_with_no_key_to_be_had_it_has_a_password_of_its_own(site: Site, disk: Path) -> None:
+    site.servers["offsite"].stop()
+    ready = prepared(site, disk)
+    assert ready.like == "" and ready.made
+    assert target_in(site).password_file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(restic(site, "cat", "config", "--no-lock"))["id"] == ready.repository
+
+
+def test_as_people_type_it(site: Site, disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the command to the restored file; and from the folder alone, with nothing but the password."""
+
+    def run(*words: object, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main(["--config", str(site.file), "--json", *map(str, words)]) == code
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    (site.folder / "records/a").write_text("content\n")
+    site.backup()
+    run("media", "add", "--label", LABEL, "--custodian", "张伟", "--classification", "secret")
+    ready = run("evacuate", "medium", "prepare", LABEL.lower(), "--device", disk, "--erase", LABEL.lower())
+    assert (ready["label"], ready["made"], ready["like"]) == (LABEL, True, "offsite")
+    copied(site)
+    run("restore", "records", "--to", tmp_path / "one", "--target", LABEL)
+    run("restore", "records", "--to", tmp_path / "two", "--repository", ready["folder"], "--password-file",
+        target_in(site).password_file)  # fmt: skip
+    assert (tmp_path / "one/a").read_text() == (tmp_path / "two/a").read_text() == "content\n"
+    store = Store(site.state / "state.db")
+    store.set_meta(CURRENT, "E-2026-001")
+    store.close()
+    done = run("evacuate", "medium", "finish", LABEL, "--by", "张伟")
+    assert done["may_be_unplugged"] and done["evacuation"] == "E-2026-001"
+    site.backup()
+    (entry,) = site.entries("evacuation-disk")
+    assert (entry["state"], entry["label"], entry["event"]) == ("unplugged", LABEL, done["event"])
+    assert [one["action"] for one in site.entries("media-custody")] == ["remove"]
+    (signed,) = run("evacuate", "sign-off", LABEL, "--by", "张伟", "--to", "李娜", "--seal", "5")["signed"]
+    assert signed["label"] == LABEL
+    run("evacuate", "medium", "finish", LABEL, "--by", "张伟", code=1)
