@@ -30,6 +30,7 @@ from tests.mounting import mounted, needs_mounts
 from tests.site import Site, site_in
 from vaultd.cli.main import main
 from vaultd.config import load
+from vaultd.daemon import keeping
 from vaultd.daemon.assembly import at_work, worker_at
 from vaultd.daemon.watching import scan_vault
 from vaultd.errors import ConfigError, UnreachableError
@@ -296,6 +297,8 @@ def test_as_people_type_it(site: Site, disk: Path, tmp_path: Path, capsys: pytes
     run("restore", "records", "--to", tmp_path / "two", "--repository", ready["folder"], "--password-file",
         target_in(site).password_file)  # fmt: skip
     assert (tmp_path / "one/a").read_text() == (tmp_path / "two/a").read_text() == "content\n"
+    verified = run("verify", "records", "--target", LABEL, "--full")
+    assert [one["target"] for one in verified["verifications"]] == [LABEL], verified
     store = Store(site.state / "state.db")
     store.set_meta(CURRENT, "E-2026-001")
     store.close()
@@ -308,3 +311,17 @@ def test_as_people_type_it(site: Site, disk: Path, tmp_path: Path, capsys: pytes
     (signed,) = run("evacuate", "sign-off", LABEL, "--by", "张伟", "--to", "李娜", "--seal", "5")["signed"]
     assert signed["label"] == LABEL
     run("evacuate", "medium", "finish", LABEL, "--by", "张伟", code=1)
+
+
+def test_the_daemon_keeps_the_keys_for_the_day_on_which_the_line_is_dead(site: Site) -> None:
+    config = load(site.file)
+    kept = config.target_folder(config.target[0]) / medium.KEPT
+    asyncio.run(keeping.once(config))
+    assert [path.name for path in (kept / "keys").iterdir()] == [
+        path.name for path in (site.servers["offsite"].root / "repo/keys").iterdir()
+    ]
+    site.servers["offsite"].stop()
+    asyncio.run(keeping.once(config))  # not asked again within the day; and no fault where it does not answer
+    (kept / "config").unlink()
+    asyncio.run(keeping.once(config))
+    assert not (kept / "config").exists()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     "package",
     help=N_(
         "Make a bag (BagIt 1.0) to carry: the encrypted files of a target's or a medium's repository, which restic "
-        "opens where they lie, with a manifest, the proofs from the ledger, and the pull list. `bagit.py --validate` and "
-        "`sha256sum -c` check it; nothing of vaultd is needed.\n\n"
+        "opens where they lie, with a manifest, the proofs from the ledger, and the pull list. `bagit.py --validate` "
+        "and `sha256sum -c` check it; nothing of vaultd is needed.\n\n"
         "With --plain VAULT it holds that vault's files in clear, as in its newest full snapshot, each compared with "
         "the ledger. That needs an approval.\n\n"
         "Interrupted, the same command goes on (not with --plain)."

@@ -55,8 +55,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--repository", metavar="sftp://USER@HOST[:PORT]/PATH",
             help=N_("Without any configuration: this repository. PATH is relative to the account's start folder, "
-                    "//PATH absolute. Needs the three options that follow. Or a folder of this machine, such as that of a "
-                    "medium, with --password-file alone."),
+                    "//PATH absolute. Needs the three options that follow. Or a folder of this machine, such as that "
+                    "of a medium, with --password-file alone."),
         ),
         click.option("--host-key", metavar="KEY",
                      help=N_("Host key of the server: its public key, or its fingerprint, SHA256:...")),
@@ -78,7 +78,7 @@ def sources(cli: Cli, direct: Direct, target: str | None, vault: str | None) -> 
     given = [direct.repository, direct.host_key, direct.identity, direct.password_file]
     if not any(given):
         config = _configured(cli)
-        found = _medium(cli, config, target) if target is not None else None
+        found = medium_of(cli, config, target) if target is not None else None
         chosen = [found] if found is not None else _chosen(config, target, vault)
         yield {one.name: _repository(config, one) for one in chosen}
         return
@@ -123,7 +123,7 @@ def _chosen(config: Config, target: str | None, vault: str | None) -> Sequence[A
     return list(config.target)
 
 
-def _medium(cli: Cli, config: Config, target: str) -> MediumTarget | None:
+def medium_of(cli: Cli, config: Config, target: str) -> MediumTarget | None:
     """The medium of that label, where it was prepared as a target."""
     from vaultd.evacuate import medium
     from vaultd.store import Store

@@ -18,6 +18,7 @@ from vaultd import memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
 from vaultd.custody import Custody
+from vaultd.daemon import keeping
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
@@ -79,6 +80,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
+                asyncio.create_task(keeping.keep(config), name="keys for media"),
                 asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 *retention,
             ]

@@ -1,7 +1,8 @@
 """A bag to carry with plain files: a vault as it is in the newest full snapshot, each file as on record.
 
 Plain files leave every protection behind, so it needs an approval: ``Require`` is asked before all.
-``vaultd.restore`` brings the files, ``vaultd.bag`` makes them a bag with manifest and proof; the pull list goes with it.
+``vaultd.restore`` brings the files, ``vaultd.bag`` makes them a bag with manifest and proof, and the pull list goes
+with it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 from vaultd import files, reach, targets
 from vaultd.config import Config, MediumTarget, TargetConfig
 from vaultd.custody import give_to_owner
-from vaultd.errors import ConfigError, TargetError, VaultdError
+from vaultd.errors import ConfigError, MissingRepositoryError, TargetError, VaultdError
 from vaultd.evacuate import device as devices
 from vaultd.evacuate import medium
 from vaultd.evacuate.device import KIND, Device, MediumError
@@ -227,8 +227,13 @@ def keep_keys(config: Config, target: TargetConfig, *, older_than: float = 0.0) 
     repository = targets.repository(config, target)
     if repository.files is None:
         return False
-    with repository.files() as fetch:
-        twin.keep(fetch, folder)
+    try:
+        with repository.files() as fetch:
+            twin.keep(fetch, folder)
+    except FileNotFoundError as error:
+        raise MissingRepositoryError(
+            _("target {name}").format(name=target.name), _("there is no repository at the target")
+        ) from error
     _give_all(config, folder)
     give_to_owner(config.host.state, config.target_folder(target))
     return True
