@@ -27,19 +27,22 @@ from tests.carrying import (
     target_in,
 )
 from tests.mounting import mounted, needs_mounts
+from tests.pulling import disk as disk_of
+from tests.pulling import inventory, leaf, mapped
 from tests.site import Site, site_in
 from vaultd.cli.main import main
 from vaultd.config import load
 from vaultd.daemon import keeping
 from vaultd.daemon.assembly import at_work, worker_at
 from vaultd.daemon.watching import scan_vault
-from vaultd.errors import ConfigError, UnreachableError
+from vaultd.errors import ConfigError, TargetFullError, UnreachableError
 from vaultd.evacuate import medium
 from vaultd.evacuate.current import CURRENT
 from vaultd.evacuate.device import MediumError
 from vaultd.evacuate.finishing import Finished, finish
 from vaultd.evacuate.preparing import Wish, keep_keys, prepare
 from vaultd.media.faults import NoMediumError
+from vaultd.pull.noticed import noticed
 from vaultd.restic import commands
 from vaultd.store import Store
 from vaultd.store.mediarows import Medium
@@ -72,6 +75,8 @@ def copied(site: Site, label: str = LABEL) -> list[str]:
             worker = worker_at(assembly.context, target_in(site, label), assembly.vaults.values())
             try:
                 made = []
+                for vault in medium.owe(store, worker.target, assembly.vaults.values()):
+                    await scan_vault(assembly.context, vault, asyncio.Lock(), lambda: None)
                 for number in worker.schedule.series:
                     made += await worker.fulfil(number, full=True, upto=store.seq())
                 return [one.snapshot for one in made]
@@ -325,3 +330,37 @@ def test_the_daemon_keeps_the_keys_for_the_day_on_which_the_line_is_dead(site: S
     (kept / "config").unlink()
     asyncio.run(keeping.once(config))
     assert not (kept / "config").exists()
+
+
+def test_a_registered_medium_that_is_plugged_in_is_noticed(site: Site, disk: Path) -> None:
+    """With the one command that makes it a target, until it is one; what holds bytes of a vault never is."""
+    seen = disk_of("u", names=(disk.name,), serial=f"S-{LABEL}", wwn="")
+    other = disk_of("o", names=("sdzz",))
+    found = inventory([seen, other], [mapped("records", leaf("o"))])
+    with register_in(site) as register:
+        assert noticed(site.state, register.store, found) == []
+        register.add(Medium(label=LABEL, custodian="张伟", classification="secret", serial=f"S-{LABEL}"))
+        (one,) = noticed(site.state, register.store, found)
+        assert one.command == f"vaultd evacuate medium prepare {LABEL} --device {disk}"
+        holds = inventory([seen], [mapped("records", leaf("u"))])
+        assert noticed(site.state, register.store, holds) == []
+    prepared(site, disk)
+    with register_in(site) as register:
+        assert noticed(site.state, register.store, found) == []
+        assert [one.name for one in medium.plugged(register.config, register.store)] == [LABEL]
+
+
+def test_a_medium_that_is_full_says_so_and_keeps_what_it_has(site: Site, tmp_path: Path) -> None:
+    (site.folder / "records/a").write_text("fits\n")
+    site.backup()
+    with attached(tmp_path / "small.img", 24 << 20) as small:
+        prepared(site, small)
+        (before,) = copied(site)
+        (site.folder / "records/b").write_bytes(os.urandom(30 << 20))
+        with pytest.raises(TargetFullError):
+            copied(site)
+        assert "target-full" in site.alerts()
+        (site.folder / "records/b").unlink()
+        copied(site)
+        assert restic(site, "dump", before, str(site.folder / "records/a")) == "fits\n"
+        assert "target-full" not in site.alerts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.registering import Office, office_in
 from vaultd.cli.main import main
 from vaultd.disks import kept as kept_disks
 from vaultd.evacuate.current import CURRENT
+from vaultd.media.machine import Status
 from vaultd.pull import kept
 from vaultd.pull.model import Need, PullList
 from vaultd.pull.order import compute
@@ -221,3 +223,24 @@ def test_a_table_that_is_none(office: Office, run: Run, head: str) -> None:
     (office.folder / "paper.csv").write_bytes(table("a,b,c", head=head))
     run("sign-off", "--batch", office.folder / "paper.csv", code=1)
     assert office.store.count_media() == 0
+
+
+@pytest.mark.parametrize("status", ["returned", "lent"])
+def test_a_register_that_is_behind_the_times_stops_nobody(office: Office, run: Run, status: str) -> None:
+    label = office.register.add(Medium("", "secret", "张伟", serial="A")).label
+    office.bring(label, Status.RETURNED if status == "returned" else Status.DEPOSITED)
+    if status == "lent":
+        day = datetime.now().astimezone().date() + timedelta(days=9)
+        office.hand("check-out", label, released_by="李娜", received_by="孙主任", due=day)
+    (signed,) = run("sign-off", "1", "--by", "张伟", "--to", "陈司机", "--seal", "4", "--reason", "fire")["signed"]
+    medium = office.register.find(label)
+    assert (signed["label"], medium.status, medium.holder, medium.due) == (label, "in-transit", "陈司机", None)
+    assert office.entries("evacuation-disk")[-1]["event"] == office.entries("media-custody")[-1]["event"]
+
+
+def test_a_number_that_is_no_evacuations_is_refused(office: Office, run: Run) -> None:
+    words = ("a", "--by", "张伟", "--to", "李娜", "--reason", "fire", "--evacuation")
+    run("sign-off", *words, "E-26-1", code=2)
+    assert office.store.count_media() == 0
+    (signed,) = run("sign-off", *words, "E-2026-002")["signed"]
+    assert signed["evacuation"] == "E-2026-002"

@@ -109,9 +109,11 @@ def _tell_ready(cli: Cli, ready: Ready) -> int:
 @pass_cli
 def finish_command(cli: Cli, label: str, by: str, read_all: bool, evacuation: str) -> int:
     """Root's own."""
+    from vaultd.evacuate.current import checked
     from vaultd.evacuate.finishing import finish
 
     _require_root()
+    checked(evacuation)
     with common.opened(cli) as register:
         found = register.find(label)
         done = asyncio.run(finish(register.config, register.store, found.label, everything=read_all, tell=cli.note))

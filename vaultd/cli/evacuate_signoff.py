@@ -66,7 +66,7 @@ def sign_off_command(
     sheet: str, **values: str,
 ) -> int:  # fmt: skip
     """One disk, or a table of them."""
-    from vaultd.evacuate import signoff, subject
+    from vaultd.evacuate import current, signoff, subject
     from vaultd.media.register import clean
 
     if (disk is None) == (batch is None):
@@ -75,6 +75,7 @@ def sign_off_command(
             _("vaultd evacuate sign-off DISK --by NAME --to NAME; or --batch FILE"),
         )  # fmt: skip
     texts = {name: clean(text, name) for name, text in values.items()}
+    current.checked(texts["evacuation"])
     wish = signoff.Wish(**texts, moment=common.moment_of(time_text), means=common.means(keys, sheet))
     made = _kept_list(cli)
     with common.opened(cli) as register:
@@ -203,10 +204,11 @@ def receive_command(
     cli: Cli, label: str, condition: str, time_text: str | None, keys: tuple[str, ...], sheet: str, **values: str
 ) -> int:
     """The receipt at the other end."""
-    from vaultd.evacuate import signoff
+    from vaultd.evacuate import current, signoff
     from vaultd.media.register import clean
 
     texts = {name: clean(text, name) for name, text in values.items()}
+    current.checked(texts["evacuation"])
     wish = signoff.Wish(by="", **texts, moment=common.moment_of(time_text), means=common.means(keys, sheet))
     with common.opened(cli) as register:
         done = signoff.receive(register, label, wish, condition, _kept_list(cli))

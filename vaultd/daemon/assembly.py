@@ -65,6 +65,9 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         opened.callback(store.close)
         check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
         folders = {target.name: config.target_folder(target) for target in config.target}
+        folders |= {
+            one.label: config.target_folder(medium.target_of(config, one.label)) for one in medium.prepared(store)
+        }
         left = recover.end_runs(store, config.host.cache, lambda name: name in folders and held(folders[name]))
         recover.clear_lists(config.host.state)
         custody = Custody(config, store)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from vaultd.errors import ConfigError
+from vaultd.i18n import _
 from vaultd.pull.making import EVACUATION
 from vaultd.store import Store
 
@@ -9,6 +13,17 @@ CURRENT = EVACUATION
 """Of the state's values: the identifier of the evacuation under way, empty where there is none."""
 
 DRILL = "DRILL-"
+_SHAPE = re.compile(r"(?:E|DRILL)-\d{4}-\d{3,}", re.ASCII)
+
+
+def checked(evacuation: str) -> str:
+    """An identifier as somebody typed it. Raises ConfigError for what is none."""
+    if evacuation and not _SHAPE.fullmatch(evacuation):
+        raise ConfigError(
+            _("evacuation {text}").format(text=ascii(evacuation)), _("this is not the number of an evacuation"),
+            _("numbers are E-2026-001, of drills DRILL-2026-001; see: vaultd evacuate status"),
+        )  # fmt: skip
+    return evacuation
 
 
 def current(store: Store) -> str:

@@ -19,7 +19,7 @@ from vaultd.i18n import _
 from vaultd.ledger.events import EvacuationDisk
 from vaultd.media import items, moves, record
 from vaultd.media.faults import MediaError
-from vaultd.media.machine import DEPOSIT, REMOVE, SEND, Status
+from vaultd.media.machine import CHECK_IN, DEPOSIT, INSTALL, REMOVE, SEND, Status
 from vaultd.media.moves import Done, Handing
 from vaultd.media.people import Means
 from vaultd.media.record import Moment
@@ -146,6 +146,12 @@ def _leave(
 ) -> list[Done]:
     """Out of the machine, then on its way; where nobody else takes it, only the first."""
     done, wish = list[Done](), _on_sheet(wish, made)
+    if medium.due is not None:  # lent to somebody, and yet in the officer's hand
+        done.append(_hand(register, medium, CHECK_IN, wish, moment, giver=medium.borrower, taker=wish.by))
+        medium = register.find(medium.label)
+    if medium.status == Status.RETURNED:  # nobody has told the register that it is in a machine again
+        done.append(_hand(register, medium, INSTALL, wish, moment, giver=wish.by, taker=wish.by))
+        medium = register.find(medium.label)
     if medium.status == Status.IN_SERVICE:
         override = wish.reason if unsafe else ""
         seal = wish.seal if wish.by == wish.to else ""
@@ -153,7 +159,7 @@ def _leave(
             _hand(register, medium, REMOVE, wish, moment, giver=wish.by, taker=wish.by, override=override, seal=seal)
         )
         medium = register.find(medium.label)
-    if wish.by != wish.to or not done:
+    if wish.by != wish.to or not any(one.media[0].status == Status.REMOVED for one in done):
         done.append(_hand(register, medium, SEND, wish, moment, giver=wish.by, taker=wish.to, seal=wish.seal))
     return done
 
@@ -162,10 +168,10 @@ def _hand(
     register: Register, medium: Medium, action: str, wish: Wish, moment: Moment, *, giver: str, taker: str,
     override: str = "", seal: str = "", seal_condition: str = "", purpose: str = "",
 ) -> Done:  # fmt: skip
-    place = wish.place if action != REMOVE else ""
-    if action != REMOVE and not place and not medium.bound_for:
+    place = wish.place if action in (SEND, DEPOSIT) else ""
+    if action in (SEND, INSTALL, DEPOSIT) and not place and not medium.bound_for:
         place = _("with {name}").format(name=taker)
-    if action == DEPOSIT:
+    if action in (DEPOSIT, CHECK_IN):
         approver = emergency = ""
     else:
         approver = wish.approver or _approver(register.config, giver, taker)

@@ -14,7 +14,7 @@
 ``locate``     the lamp of a bay
 ``gone``       disks that somebody has signed for when they left
 ``noticed``    registered media that are plugged in and could be targets
-``sheet``      the page that is printed; ``sheet_texts`` what it says
+``sheet``      the page that is printed; ``sheet_cells``, ``sheet_texts`` what it says
 
 Formats: docs/pull-list.md.
 """
