@@ -118,6 +118,8 @@ def _registered(register: Register, label: str) -> Medium:
     what = _("medium {label}").format(label=found.label)
     if found.status == Status.DESTROYED:
         raise MediumError(what, _("it is destroyed"), _("take another one, and register it: vaultd media add"))
+    if any(one.name == found.label for one in register.config.target):
+        raise MediumError(what, _("a target of the configuration has this name"), _("give it another label"))
     if found.due is not None:
         raise MediumError(what, _("it is checked out to {who}").format(who=found.borrower),
                           _("first: vaultd media check-in {label}").format(label=found.label))  # fmt: skip
