@@ -23,6 +23,7 @@ from vaultd.disks.model import Disk
 from vaultd.errors import ConfigError, VaultdError
 from vaultd.i18n import _
 from vaultd.names import display
+from vaultd.pull import users, words
 from vaultd.pull.stack import Reader
 
 OPTIONS = "rw,nosuid,nodev,noexec,noatime,errors=remount-ro"
@@ -132,7 +133,7 @@ def make_file_system(device: Device) -> Device:
 
 def wait_alone(path: Path, seconds: float = ALONE_SECONDS) -> None:
     """Until the kernel gives a device to us alone: the end of a mount, and of what udev looks at, may take a moment.
-    Raises MediumError."""
+    Raises MediumError, with who has it mounted in a view of their own."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -140,11 +141,13 @@ def wait_alone(path: Path, seconds: float = ALONE_SECONDS) -> None:
             return
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > until:
+                reader = Reader()
+                names = ", ".join(words.user(one) for one in users.elsewhere(reader.stack([path.name]), reader))
                 raise MediumError(
                     _("device {device}").format(device=display(path)),
-                    _("something still holds it: {why}").format(why=error.strerror or error),
-                    _("vaultd disks release --dry-run shows who"),
-                ) from error  # fmt: skip
+                    _("something still holds it: {why}").format(why=names or error.strerror or error),
+                    _("end that, then again"),
+                ) from error
         time.sleep(0.1)
 
 
