@@ -145,7 +145,7 @@ def stored(folder: Path) -> int:
 
 
 def prepared_when_free(site: Site, disk: Path) -> Ready | None:
-    """None while another test's process, which began in between with a view of the mounts of its own, holds the disk."""
+    """None while another test's process, which has a view of the mounts of its own, holds the disk."""
     try:
         return prepared(site, disk, erase=False)
     except MediumError as error:
