@@ -145,6 +145,7 @@ def _with_reason(cli: Cli, wish: Any, disk: str, unsafe: Sequence[Unsafe]) -> An
 
 def _renew(cli: Cli, register: Register) -> None:
     """The kept list shows them as gone; what hinders that hinders no sign-off."""
+    from vaultd.custody import give_to_owner
     from vaultd.pull import kept, making
     from vaultd.status import plans
 
@@ -153,7 +154,8 @@ def _renew(cli: Cli, register: Register) -> None:
         made = making.again(places.state, places.host, plans(places.raw), register.store)
         if made is not None:
             kept.write(places.state, made)
-    except VaultdError as error:
+            give_to_owner(places.state, kept.file_in(places.state))  # the daemon reads it too
+    except (VaultdError, OSError) as error:
         cli.note(_("the pull list is not fresh: {error}").format(error=error))
 
 
