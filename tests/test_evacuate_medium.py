@@ -37,7 +37,7 @@ from vaultd.config import load
 from vaultd.daemon import keeping
 from vaultd.daemon.assembly import at_work, worker_at
 from vaultd.daemon.watching import scan_vault
-from vaultd.errors import ConfigError, TargetFullError, UnreachableError
+from vaultd.errors import ConfigError, TargetFullError, UnreachableError, VaultdError
 from vaultd.evacuate import medium
 from vaultd.evacuate.current import CURRENT
 from vaultd.evacuate.device import MediumError
@@ -232,6 +232,26 @@ def test_a_disk_with_something_on_it_is_left_alone(site: Site, disk: Path, tmp_p
         prepare(register, Wish(LABEL, disk, "SH1-OTHER"), lambda _text: None)
     with mounted(tmp_path / "mnt", str(disk)):
         assert (tmp_path / "mnt/photos").is_dir()
+
+
+def test_a_link_on_a_medium_leads_nobody_elsewhere(site: Site, disk: Path, tmp_path: Path) -> None:
+    """It may come from anywhere: neither root, who prepares it, nor the daemon follows a link that is on it."""
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    (tmp_path / "mnt").mkdir()
+    (tmp_path / "victim/keys").mkdir(parents=True)
+    (tmp_path / "victim/keys/mine").write_text("mine\n")
+    with mounted(tmp_path / "mnt", str(disk)):
+        (tmp_path / "mnt/vaultd").symlink_to(tmp_path / "victim")
+    with pytest.raises(MediumError, match="something else on it: vaultd"):
+        prepared(site, disk, erase=False)
+    assert [path.name for path in (tmp_path / "victim").rglob("*")] == ["keys", "mine"]
+    prepared(site, disk)
+    folder = Path(target_in(site).path)
+    (folder / "locks").rmdir()
+    (folder / "locks").symlink_to(tmp_path / "victim")
+    with pytest.raises(VaultdError):
+        copied(site)
+    assert [path.name for path in (tmp_path / "victim").rglob("*")] == ["keys", "mine"]
 
 
 def test_a_label_that_is_in_no_register_and_a_device_that_is_none(site: Site, disk: Path, tmp_path: Path) -> None:

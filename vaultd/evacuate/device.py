@@ -26,9 +26,9 @@ from vaultd.names import display
 from vaultd.pull import users, words
 from vaultd.pull.stack import Reader
 
-OPTIONS = "rw,nosuid,nodev,noexec,noatime,errors=remount-ro"
-"""How a medium is mounted: it may come from anywhere, so nothing on it is a program or a device. After an error it is
-read-only at once: what was not written is then noticed."""
+OPTIONS = "rw,nosuid,nodev,noexec,nosymfollow,noatime,errors=remount-ro"
+"""How a medium is mounted: it may come from anywhere, so nothing on it is a program or a device, and no link leads
+anybody to another place. After an error it is read-only at once: what was not written is then noticed."""
 
 KIND = "ext4"
 _SECONDS = 60.0

@@ -170,7 +170,10 @@ def _repository(
     (``before``: as it was prepared before)."""
     os.chmod(target.mount, 0o700)
     give_to_owner(config.host.state, target.mount)
-    others = sorted(name for name in os.listdir(target.mount) if name not in _OURS and not name.startswith(".vaultd-"))
+    others = sorted(
+        entry.name for entry in os.scandir(target.mount)
+        if entry.is_symlink() or (entry.name not in _OURS and not entry.name.startswith(".vaultd-"))
+    )  # fmt: skip
     if others:
         raise MediumError(
             _("medium {label}").format(label=target.name), _("there is something else on it: {name}").format(
@@ -276,4 +279,5 @@ def _give_all(config: Config, folder: Path) -> None:
     if not folder.exists():
         return
     for path in (folder, *folder.rglob("*")):
-        give_to_owner(config.host.state, path)
+        if not path.is_symlink():
+            give_to_owner(config.host.state, path)
