@@ -20,7 +20,8 @@ LAYERS = (
     {"alerts"},
     # L1: one thing each; all of them may read the configuration's types.
     {"config"},
-    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper"},
+    {"store", "restic", "ssh", "sftp", "hashing", "keys", "dumping", "ledger", "paper", "notices"},
+    {"reach"},  # the files of a target: over SFTP, or on a medium
     {"watch"},  # the reconcile scan writes to the store: the agreed exception
     {"fetch", "disks"},  # a repository's own files, from a target; mountinfo as watch reads it
     # L2: policy.

@@ -23,8 +23,9 @@ from vaultd.disks import kept as kept_disks
 from vaultd.disks.model import Disk
 from vaultd.ledger import create
 from vaultd.ledger.events import PullListChanged
-from vaultd.pull import kept
-from vaultd.pull.model import RELEASED, Need
+from vaultd.model import FileKind, Stat
+from vaultd.pull import kept, making
+from vaultd.pull.model import RELEASED, Need, is_safe
 from vaultd.pull.order import compute
 from vaultd.store import Store
 
@@ -285,3 +286,42 @@ def test_its_process_ends_with_it(watched: Watched, monkeypatch: pytest.MonkeyPa
     asyncio.run(watched.watch.once())
     assert len(pids) == 2
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+# in an evacuation
+
+
+def test_in_an_evacuation_the_list_keeps_step_with_what_is_safe(watched: Watched) -> None:
+    """From the state database alone: unsafe first, whatever its priority; what is safe says so; who has signed."""
+    store, state = watched.store, watched.state
+    file = watched.config.file
+    tables = [f'[host]\nname = "ward"\nstate = "{state}"\n']
+    for name, priority in (("records", 1), ("images", 2)):
+        tables.append(f'[[vault]]\nname = "{name}"\npath = "/srv/{name}"\npriority = {priority}\ntargets = ["east"]\n')
+    file.write_text("".join(tables))
+    found = inventory([disk("a", "1"), disk("b", "2")], [mapped("records", leaf("a")), mapped("images", leaf("b"))])
+    kept_disks.keep(state, found)
+    kept.write(state, compute(found, [Need("records", 1), Need("images", 2)], {}, "ward"))
+    target, vaults = store.target_id("east"), {name: store.vault_id(name) for name in ("records", "images")}
+    for number in vaults.values():
+        store.set_totals(number, 1, 10, 1)
+
+    def owe(name: str, size: int) -> None:
+        store.observe(vaults[name], (target,), [(b"f", Stat(FileKind.FILE, 7, size, 1, 1, 0o600, 0, 0))])
+
+    def order() -> list[tuple[str, int, bool]]:
+        made = kept.read(state)
+        assert made is not None
+        return [(pull.disk.key, pull.pending_bytes, is_safe(pull, made)) for pull in made.pulls]
+
+    store.set_meta(making.EVACUATION, "E-2026-001")
+    owe("images", 4096)
+    assert asyncio.run(watched.watch.keep_step())
+    assert order() == [("b", 4096, False), ("a", 0, True)]
+    watched.watch._step_at = 0.0
+    assert not asyncio.run(watched.watch.keep_step())  # nothing has changed
+    owe("records", 10)
+    assert not asyncio.run(watched.watch.keep_step())  # not yet again
+    watched.watch._step_at = 0.0
+    assert asyncio.run(watched.watch.keep_step())
+    assert order() == [("a", 10, False), ("b", 4096, False)]

@@ -1,4 +1,4 @@
-"""The files of a repository on a target, as they are: over SFTP, at a rate that may be limited."""
+"""The files of a repository on a target, as they are, at a rate that may be limited."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import posixpath
 import time
 from collections.abc import Callable, Iterator
 
-from vaultd import sftp
-from vaultd.config import Config, TargetConfig
+from vaultd import reach
+from vaultd.config import AnyTarget, Config
 from vaultd.restic.blobs import LARGEST_PACK
 from vaultd.restic.fetch import Fetch, Fetching
 
 
 class _Remote:
-    def __init__(self, session: sftp.Session, folder: str, limit: int | None) -> None:
+    def __init__(self, session: reach.Files, folder: str, limit: int | None) -> None:
         self._session, self._folder, self._limit = session, folder, limit
 
     def names(self, folder: str) -> list[str]:
@@ -39,12 +39,12 @@ class _Remote:
         return found
 
 
-def of_target(config: Config, target: TargetConfig, limit: int | None = None) -> Fetching:
+def of_target(config: Config, target: AnyTarget, limit: int | None = None) -> Fetching:
     """From a target. ``limit``: KiB/s."""
 
     @contextlib.contextmanager
     def fetching() -> Iterator[Fetch]:
-        with sftp.connect(target, config.known_hosts(target)) as session:
+        with reach.connect(config, target) as session:
             yield _Remote(session, target.path, limit)
 
     return fetching

@@ -31,7 +31,7 @@ TAGS = (
 )  # fmt: skip
 """All but bagit.txt."""
 
-_DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _FLUSH = 4096
 
 
@@ -40,16 +40,16 @@ def write(bag: Path, work: Path, bench: Bench, record: Record, *, sm3: bool) -> 
     shutil.rmtree(work, ignore_errors=True)
     for folder in (work, work / LEDGER, work / LEDGER / "keys"):
         folder.mkdir(mode=0o700)
-    _put(work / "manifest-sha256.txt", (b"%b  data/%b\n" % (one[1].hex().encode(), one[0]) for one in bench.tagged()))
-    _put(work / "hashdeep.txt", _hashdeep(bench))
+    put(work / "manifest-sha256.txt", (b"%b  data/%b\n" % (one[1].hex().encode(), one[0]) for one in bench.tagged()))
+    put(work / "hashdeep.txt", _hashdeep(bench))
     if sm3:
-        _put(work / "checksums-sm3.txt", _tagged(bench))
+        put(work / "checksums-sm3.txt", _tagged(bench))
     if bench.one("SELECT EXISTS(SELECT 1 FROM other)"):
-        _put(work / NAMES, (f"{line}\n".encode() for line in bench.records()))
-    _put(work / "bag-info.txt", _info(bench, record))
+        put(work / NAMES, (f"{line}\n".encode() for line in bench.records()))
+    put(work / "bag-info.txt", _info(bench, record))
     _ledger(work / LEDGER, bench, record)
-    _put(work / BAGIT, [_DECLARATION])
-    _put(work / "tagmanifest-sha256.txt", list(_tagmanifest(work)))
+    put(work / BAGIT, [DECLARATION])
+    put(work / "tagmanifest-sha256.txt", list(tagmanifest(work)))
     (work / BAGIT).unlink()
     files.sync_filesystem(work)
     for name in TAGS:
@@ -60,7 +60,7 @@ def declare(bag: Path, work: Path) -> None:
     """Write bagit.txt: now it is a bag. What else is in the work folder goes before, and the folder itself after."""
     for path in work.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    _put(work / BAGIT, [_DECLARATION])
+    put(work / BAGIT, [DECLARATION])
     files.sync_filesystem(bag)
     (work / BAGIT).rename(bag / BAGIT)
     work.rmdir()
@@ -82,8 +82,8 @@ def _replace(new: Path, old: Path) -> None:
         new.rename(old)
 
 
-def _put(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file from its parts."""
+def put(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a new file (0600) from its parts."""
     waiting = list[bytes]()
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
         for part in parts:
@@ -123,7 +123,7 @@ def _info(bench: Bench, record: Record) -> Iterator[bytes]:
 
 def _ledger(folder: Path, bench: Bench, record: Record) -> None:
     """What leads from the manifest to a signed checkpoint."""
-    _put(folder / "manifest", (manifest.line(path, sha256) for path, sha256 in bench.manifest()))
+    put(folder / "manifest", (manifest.line(path, sha256) for path, sha256 in bench.manifest()))
     keys = epochs.read(record.ledger)
     for name, content in {
         "snapshot.json": record.leaf,
@@ -132,15 +132,16 @@ def _ledger(folder: Path, bench: Bench, record: Record) -> None:
         "ledger.vkey": f"{keys.at(record.size).key.encoded()}\n".encode(),
         "README.md": resources.files("vaultd.bag").joinpath("README.md").read_bytes(),
     }.items():
-        _put(folder / name, [content])
+        put(folder / name, [content])
     for key in sorted((record.ledger / "keys").iterdir()):
-        _put(folder / "keys" / key.name, [key.read_bytes()])
+        put(folder / "keys" / key.name, [key.read_bytes()])
     (folder / spec.FOLDER).mkdir(mode=0o700)
     for name, content in spec.texts().items():
-        _put(folder / spec.FOLDER / name, [content])
+        put(folder / spec.FOLDER / name, [content])
 
 
-def _tagmanifest(folder: Path) -> Iterator[bytes]:
+def tagmanifest(folder: Path) -> Iterator[bytes]:
+    """The lines of ``tagmanifest-sha256.txt`` for what is in a folder."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()

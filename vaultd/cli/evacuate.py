@@ -38,6 +38,14 @@ CATEGORIES = ("unspecified", "fire", "flood", "theft", "power-cut", "leak-or-los
         "judge": ("vaultd.cli.evacuate:judge_command", N_("Fill in what was left out of the order.")),
         "end": ("vaultd.cli.evacuate:end_command", N_("End the evacuation.")),
         "list": ("vaultd.cli.evacuate_show:list_command", N_("List the evacuations and drills there were.")),
+        "tick": ("vaultd.cli.evacuate_tick:tick_command", N_("Tick a step of the playbook off.")),
+        "sign-off": ("vaultd.cli.evacuate_signoff:sign_off_command", N_("Sign for a disk that leaves.")),
+        "receive": ("vaultd.cli.evacuate_signoff:receive_command", N_("Sign for what has arrived at the other end.")),
+        "medium": ("vaultd.cli.evacuate_medium:medium_group", N_("A removable disk as a target.")),
+        "package": (
+            "vaultd.cli.evacuate_package:package_command",
+            N_("A bag to carry, with manifest and proofs."),
+        ),
     },
     help=N_(
         "The emergency. `vaultd evacuate start` is the whole order: everything that is not off-site yet goes to every "

@@ -122,7 +122,7 @@ def items_command(cli: Cli) -> int:
     words = {
         "signature": _("signature"), "approval": _("late approval"), "overdue": _("overdue"), "missing": _("missing"),
         "misplaced": _("wrong place"), "destruction": _("destruction"), "stock": _("supplies"),
-        "unregistered": _("not registered"),
+        "unregistered": _("not registered"), "unchecked": _("to be looked at"),
     }  # fmt: skip
     rows = [(words[one.kind], one.subject, one.text, ago(one.since, now) if one.since else "") for one in found]
     cli.say(table((_("what"), _("of"), _("text"), _("since")), rows) if rows else _("Nothing is open."))

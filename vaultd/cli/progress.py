@@ -32,7 +32,7 @@ LINE_SECONDS = 5.0
 PHASES = {
     "scan": N_("looking"), "hash": N_("hashing"), "backup": N_("sending"), "restore": N_("restoring"),
     "verify": N_("comparing"), "repair": N_("repairing the index"), "dump": N_("dumping"),
-    "ledger": N_("checking the ledger"), "bag": N_("making the payload"),
+    "ledger": N_("checking the ledger"), "bag": N_("making the payload"), "package": N_("packing"),
     "report": N_("reading the ledger"),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from vaultd.cli.format import ago, columns, local, number, size, width
 from vaultd.disks.model import Disk
 from vaultd.i18n import _, ngettext
 from vaultd.pull import words
-from vaultd.pull.model import Pull, PullList, VaultLine, new_steps
+from vaultd.pull.model import Gone, Pull, PullList, VaultLine, is_safe, new_steps
 
 _INDENT = "        "
 
@@ -26,6 +26,11 @@ def pull_list(made: PullList, now: int) -> str:
     for pull in made.pulls:
         lines += _pull(pull, made, rooms, shown)
     lines += _vaults(made)
+    lines += [
+        _("Medium {label} is plugged in ({device}), and no target yet: {command}").format(
+            label=plain(one.label), device=plain(one.device), command=plain(one.command))
+        for one in made.media
+    ]  # fmt: skip
     if made.problems:
         lines += ["", _("What could not be seen:"), *(f"  {plain(one)}" for one in made.problems)]
     return "\n".join(lines)
@@ -62,8 +67,9 @@ def _rooms(pulls: Iterable[Pull]) -> tuple[int, int]:
 
 def _pull(pull: Pull, made: PullList, rooms: tuple[int, int], shown: set[tuple[str, ...]]) -> Iterator[str]:
     label = plain(pull.label.number) if pull.label is not None else "-"
+    box = "[x]" if pull.gone is not None else "[ ]"
     yield (
-        f"{pull.number:>3} [ ] {columns(bay_text(pull.disk), rooms[0])}  {columns(label, rooms[1])}  "
+        f"{pull.number:>3} {box} {columns(bay_text(pull.disk), rooms[0])}  {columns(label, rooms[1])}  "
         f"{disk_text(pull.disk)}"
     )
     if pull.label is not None and pull.label.custodian:
@@ -73,19 +79,33 @@ def _pull(pull: Pull, made: PullList, rooms: tuple[int, int], shown: set[tuple[s
         + _("holds: {vaults}").format(vaults=", ".join(pull.vaults))
         + ("" if pull.needed else "  " + _("(a further copy, or what is left over)"))
     )
+    if pull.gone is not None:
+        yield _INDENT + gone_text(pull.gone)
     if pull.pending_files:
         yield _INDENT + pending(pull.pending_files, pull.pending_bytes)
+    elif is_safe(pull, made):
+        yield _INDENT + _("all that is on it is safe off-site")
     if pull.leaks:
         yield _INDENT + _("LEAK if it is left behind: anybody can read {vaults} on it").format(
             vaults=", ".join(pull.leaks))  # fmt: skip
     for code in pull.notes:
         yield _INDENT + _("note: {text}").format(text=words.note(code))
-    yield from _procedure(pull, shown)
+    if pull.gone is None:
+        yield from _procedure(pull, shown)
     for vault in pull.completes:
         unsure = any(line.need.vault == vault and "unsure" in line.notes for line in made.vaults)
         text = _("--- COPY COMPLETE of {vault} after disk {number} ---").format(vault=vault, number=pull.number)
         yield text + (" " + _("(as far as could be seen)") if unsure else "")
     yield ""
+
+
+def gone_text(gone: Gone) -> str:
+    """Who has signed for a disk that left."""
+    text = _("HAS LEFT as {label}: {by} to {to}, {time}").format(
+        label=plain(gone.label), by=plain(gone.by), to=plain(gone.to), time=local(gone.time))  # fmt: skip
+    if gone.source == "stated":
+        text += " " + _("(as written on paper)")
+    return text + (", " + _("seal {seal}").format(seal=plain(gone.seal)) if gone.seal else "")
 
 
 def pending(files: int, size_: int) -> str:

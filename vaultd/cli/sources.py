@@ -24,8 +24,10 @@ from vaultd.errors import ConfigError, HostKeyError, VaultdError
 from vaultd.i18n import N_, _
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vaultd.cli.base import Cli
-    from vaultd.config import Config, TargetConfig
+    from vaultd.config import AnyTarget, Config, MediumTarget, TargetConfig
     from vaultd.model import StoredSnapshot
     from vaultd.restic.process import Repository
 
@@ -53,7 +55,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--repository", metavar="sftp://USER@HOST[:PORT]/PATH",
             help=N_("Without any configuration: this repository. PATH is relative to the account's start folder, "
-                    "//PATH absolute. Needs the three options that follow."),
+                    "//PATH absolute. Needs the three options that follow. Or a folder of this machine, such as that "
+                    "of a medium, with --password-file alone."),
         ),
         click.option("--host-key", metavar="KEY",
                      help=N_("Host key of the server: its public key, or its fingerprint, SHA256:...")),
@@ -75,7 +78,13 @@ def sources(cli: Cli, direct: Direct, target: str | None, vault: str | None) -> 
     given = [direct.repository, direct.host_key, direct.identity, direct.password_file]
     if not any(given):
         config = _configured(cli)
-        yield {one.name: _repository(config, one) for one in _chosen(config, target, vault)}
+        found = medium_of(cli, config, target) if target is not None else None
+        chosen = [found] if found is not None else _chosen(config, target, vault)
+        yield {one.name: _repository(config, one) for one in chosen}
+        return
+    if direct.repository is not None and direct.repository.startswith("/"):
+        with _in_folder(direct, Path(direct.repository), target) as repository:
+            yield {DIRECT: repository}
         return
     if not all(given) or target is not None:
         raise ConfigError(
@@ -100,7 +109,7 @@ def _configured(cli: Cli) -> Config:
         raise
 
 
-def _chosen(config: Config, target: str | None, vault: str | None) -> list[TargetConfig]:
+def _chosen(config: Config, target: str | None, vault: str | None) -> Sequence[AnyTarget]:
     if target is not None:
         return [config.target_named(target)]
     for one in config.vault:
@@ -114,7 +123,41 @@ def _chosen(config: Config, target: str | None, vault: str | None) -> list[Targe
     return list(config.target)
 
 
-def _repository(config: Config, target: TargetConfig) -> Repository:
+def medium_of(cli: Cli, config: Config, target: str) -> MediumTarget | None:
+    """The medium of that label, where it was prepared as a target."""
+    from vaultd.evacuate import medium
+    from vaultd.store import Store
+
+    if not cli.places().database.exists() or any(one.name == target for one in config.target):
+        return None
+    store = Store(cli.places().database, read_only=True)
+    try:
+        found = medium.known(store, target.upper())
+    finally:
+        store.close()
+    return None if found is None else medium.target_of(config, found.label)
+
+
+@contextlib.contextmanager
+def _in_folder(direct: Direct, folder: Path, target: str | None) -> Iterator[Repository]:
+    """A repository on this machine: of a medium, or of a bag."""
+    from vaultd import targets
+    from vaultd.config import Config, HostConfig, MediumTarget
+
+    if direct.password_file is None or direct.host_key or direct.identity or target is not None:
+        raise ConfigError(
+            _("--repository {text}").format(text=folder), _("a folder of this machine needs its password alone"),
+            _("give --password-file, and no --host-key, --identity, --target"),
+        )  # fmt: skip
+    own = Path(tempfile.mkdtemp(prefix="vaultd-"))
+    try:
+        config = Config(host=HostConfig(state=own))
+        yield targets.repository(config, MediumTarget(DIRECT, str(folder), direct.password_file, folder.parent))
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _repository(config: Config, target: AnyTarget) -> Repository:
     from vaultd import targets
 
     return targets.repository(config, target)

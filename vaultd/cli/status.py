@@ -37,6 +37,7 @@ def status_command(cli: Cli, vaults: Sequence[str], check: bool) -> int:
     found = _chosen(found, vaults)
     cli.emit(found)
     cli.say(render(found))
+    _say_plugged(cli)
     if missing is not None:
         cli.note(f"vaultd: {missing}")
         cli.note(_("hint: {hint}").format(hint=missing.hint))
@@ -46,6 +47,21 @@ def status_command(cli: Cli, vaults: Sequence[str], check: bool) -> int:
     from vaultd.status import GOOD  # it brings the store along, which this answer did not need
 
     return EXIT_DONE if found["state"] in GOOD else EXIT_PARTIAL
+
+
+def _say_plugged(cli: Cli) -> None:
+    """Registered media that are plugged in and no target yet: as the kept pull list has them, so no disk is asked."""
+    from vaultd.pull import kept
+
+    if cli.json:
+        return
+    try:
+        made = kept.read(cli.places().state)
+    except (StateError, OSError):
+        return  # `vaultd disks pull-list` says what is wrong with it
+    for one in made.media if made is not None else ():
+        cli.say(_("Medium {label} is plugged in ({device}), and no target yet: {command}").format(
+            label=one.label, device=one.device, command=one.command))  # fmt: skip
 
 
 def _from_store(cli: Cli, error: NotRunningError) -> dict[str, Any]:

@@ -154,6 +154,15 @@ def _places(
         known = [config.vault_named(name) for name in dict.fromkeys(vaults)] or sorted(
             config.vault, key=lambda vault: (vault.priority, vault.name)
         )
+        medium = None if target is None else sources.medium_of(cli, config, target)
+        if medium is not None:
+            for one in known:
+                with sources.sources(cli, direct, medium.name, one.name) as found:
+                    yield _Place(
+                        one.name, medium.name, found[medium.name], ledger, config.host.state, config.host.name,
+                        fetch.of_target(config, medium), found, config.host.stall_seconds,
+                    )  # fmt: skip
+            return
         if target is not None:
             config.target_named(target)
         chosen = [(vault.name, name) for vault in known for name in vault.targets if target in (None, name)]

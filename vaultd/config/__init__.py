@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from vaultd.config.endpoint import DEFAULT_FILE
     from vaultd.config.faults import ConfigFaults, Fault
     from vaultd.config.folders import check_folders
+    from vaultd.config.medium import MediumTarget
     from vaultd.config.model import (
         CLASSIFICATIONS,
+        AnyTarget,
         Config,
         ControlConfig,
         DumpConfig,
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASSIFICATIONS",
     "DEFAULT_FILE",
+    "AnyTarget",
     "Config",
     "ConfigFaults",
     "ControlConfig",
     "DumpConfig",
     "Fault",
     "HostConfig",
+    "MediumTarget",
     "PersonConfig",
     "TargetConfig",
     "VaultConfig",
@@ -46,6 +50,7 @@ _HOME = {
     "ConfigFaults": "faults",
     "Fault": "faults",
     "PersonConfig": "persons",
+    "MediumTarget": "medium",
     "check_folders": "folders",
     "load": "reading",
 }

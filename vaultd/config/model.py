@@ -18,6 +18,7 @@ from vaultd.config.duration import text
 from vaultd.config.endpoint import DEFAULT_STATE, default_socket
 from vaultd.config.ledger import LedgerConfig
 from vaultd.config.media import MediaConfig
+from vaultd.config.medium import MediumTarget, folder_name
 from vaultd.config.notify import NotifyConfig
 from vaultd.config.persons import ApprovalsConfig, PersonConfig
 from vaultd.config.response import DutyConfig, GroupConfig, ResponseConfig
@@ -80,6 +81,10 @@ class TargetConfig(Table):
     password_file: AbsolutePath
     known_hosts: AbsolutePath | None = None
     limit_upload: Annotated[int, Field(ge=1)] | None = None
+
+
+AnyTarget = TargetConfig | MediumTarget
+"""What holds a repository: a server of the configuration, or a medium that was prepared on the spot."""
 
 
 class DumpConfig(Table):
@@ -198,9 +203,10 @@ class Config(Table):
         """The file of the private key that signs the ledger's checkpoints."""
         return self.ledger.key or self.host.state / "ledger.key"
 
-    def target_folder(self, target: TargetConfig) -> Path:
+    def target_folder(self, target: AnyTarget) -> Path:
         """The folder below the state folder for what vaultd keeps about a target."""
-        return self.host.state / "targets" / target.name
+        name = folder_name(target.name) if isinstance(target, MediumTarget) else target.name
+        return self.host.state / "targets" / name
 
     def known_hosts(self, target: TargetConfig) -> Path:
         """The file with the pinned host keys of a target."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vaultd import files, memory, places, sftp, targets
+from vaultd import files, memory, places, reach, targets
 from vaultd.config import check_folders
-from vaultd.config.model import Config, TargetConfig
+from vaultd.config.medium import MediumTarget
+from vaultd.config.model import AnyTarget, Config
 from vaultd.custody import Custody
+from vaultd.evacuate import medium
 from vaultd.model import Progress
 from vaultd.protect import dump, recover
 from vaultd.protect.hold import held
@@ -63,6 +65,9 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         opened.callback(store.close)
         check_folders(config, known=[vault.name for vault in config.vault if not store.is_empty_vault(vault.name)])
         folders = {target.name: config.target_folder(target) for target in config.target}
+        folders |= {
+            one.label: config.target_folder(medium.target_of(config, one.label)) for one in medium.prepared(store)
+        }
         left = recover.end_runs(store, config.host.cache, lambda name: name in folders and held(folders[name]))
         recover.clear_lists(config.host.state)
         custody = Custody(config, store)
@@ -87,7 +92,14 @@ def assemble(config: Config, on_progress: Callable[[Progress], None]) -> Iterato
         yield Assembly(context, vaults, workers)
 
 
-def _repository(config: Config, target: TargetConfig, store: Store) -> Repository:
+def worker_at(context: Context, target: MediumTarget, vaults: Iterable[VaultRef]) -> Worker:
+    """A worker for a medium that was prepared as a target, which is owed these vaults from now on. Who observes changes
+    must do so with what ``medium.owe`` returns, so that the medium is owed those too. Close it."""
+    ref = medium.target_ref(context.config, context.store, target)
+    return Worker(context, ref, medium.owe(context.store, ref, vaults), partial(_prepare, context))
+
+
+def _repository(config: Config, target: AnyTarget, store: Store) -> Repository:
     """With the hint that spares restic trying several keys, each of which takes half a second."""
     hint = store.get_meta(f"key:{target.name}")
     return replace(targets.repository(config, target), key_hint=hint or None)
@@ -95,13 +107,14 @@ def _repository(config: Config, target: TargetConfig, store: Store) -> Repositor
 
 async def _prepare(context: Context, target: TargetRef, repair: bool) -> None:
     # First what needs no line. restic would open a connection to ask for the host key, only to refuse it.
-    sftp.require_pins(target.config, context.config.known_hosts(target.config))
+    await asyncio.to_thread(reach.check, context.config, target.config)
     await features.version(context.config.host.restic)
 
     async def lift() -> bool:
         return bool(await targets.lift_own_dead_locks(context.config, target.config, context.store))
 
-    await recover.attach(context, target, repair, lift)
+    async with reach.explained(target.config):
+        await recover.attach(context, target, repair, lift)
 
 
 def _owe_new_targets(store: Store, vaults: dict[str, VaultRef]) -> None:

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vaultd import priority
+from vaultd import places, priority
 from vaultd.config.model import Config
 from vaultd.custody import Custody
 from vaultd.disks import kept as kept_disks
 from vaultd.errors import StateError
 from vaultd.i18n import _
 from vaultd.ledger.events import PullListChanged
-from vaultd.pull import kept
-from vaultd.pull.model import RELEASED, Pull, PullList
+from vaultd.pull import kept, making
+from vaultd.pull.model import RELEASED, Noticed, Pull, PullList
+from vaultd.status import plans
 from vaultd.store import Store
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ is mounted all the time."""
 
 START_SECONDS = 30.0
 """After a start protection goes first."""
+
+STEP_SECONDS = 3.0
+"""In an evacuation what is safe changes all the time: the list keeps step, from the state database alone."""
+
+STEP_SHARE = 10.0
+"""The next such look comes after at least so many times as long as the last one took."""
 
 MAKE_SECONDS = 120.0
 KILL_SECONDS = 1.0
@@ -69,6 +76,9 @@ class DiskWatch:
         self._file, self._state, self._store, self._custody = config.file, config.host.state, store, custody
         self._signs = ""
         self._made_at = -REFRESH_SECONDS
+        self._said: object = None
+        self._step_at = 0.0
+        self._plugged: tuple[Noticed, ...] = ()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,9 +91,12 @@ class DiskWatch:
                 if loop.time() - self._made_at > (REFRESH_SECONDS if now == self._signs else LEAST_SECONDS):
                     self._signs, self._made_at = now, loop.time()
                     await self.once()
+                evacuating = making.under_way(self._store)
+                if evacuating:
+                    await self.keep_step()
                 woken.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), POLL_SECONDS)
+                    await asyncio.wait_for(woken.wait(), STEP_SECONDS if evacuating else POLL_SECONDS)
                     await asyncio.sleep(SETTLE_SECONDS)
 
     async def once(self) -> None:
@@ -94,10 +107,45 @@ class DiskWatch:
         except StateError as error:
             log.warning("the pull list is not fresh: %s", error)
 
+    async def keep_step(self) -> bool:
+        """Bring the kept list into step with what is safe now and who has signed for which disk, without asking a disk;
+        True when it has changed. Called as often as one likes: it looks once in some seconds at most."""
+        now = asyncio.get_running_loop().time()
+        if now < self._step_at:
+            return False
+        try:
+            changed = await asyncio.to_thread(self._step)
+        except StateError as error:
+            log.warning("the pull list is not in step: %s", error)
+            changed = False
+        ended = asyncio.get_running_loop().time()
+        self._step_at = ended + max(STEP_SECONDS, STEP_SHARE * (ended - now))
+        return changed
+
+    def _step(self) -> bool:
+        found = places.locate(self._file)
+        made = making.again(self._state, found.host, plans(found.raw), self._store)
+        if made is None:
+            return False
+        said = ([line.need for line in made.vaults], [(pull.disk.key, pull.gone) for pull in made.pulls])
+        if said == self._said:
+            return False
+        kept.write(self._state, made)
+        self._said = said
+        return True
+
     def _look(self) -> None:
         made, there = kept.read(self._state), kept_disks.last(self._state)
         if made is not None and there is not None:
             self._compare(made, {disk.key for disk in there.disks})
+            self._look_for_media(made.media)
+
+    def _look_for_media(self, plugged: tuple[Noticed, ...]) -> None:
+        """A registered medium that was plugged in: the daemon may not mount it, so it says the command that does."""
+        for one in plugged:
+            if one not in self._plugged:
+                log.warning("medium %s is plugged in (%s): to use it: %s", one.label, one.device, one.command)
+        self._plugged = plugged
 
     async def _make(self) -> None:
         """In a process of its own, which is ended when its time is over, or ours. Raises StateError."""

@@ -18,7 +18,7 @@ from vaultd import approvals, memory
 from vaultd.config.model import Config
 from vaultd.control.server import serve
 from vaultd.custody import Custody
-from vaultd.daemon import persons, warnings
+from vaultd.daemon import keeping, persons, warnings
 from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
@@ -84,6 +84,7 @@ async def _main(config: Config) -> None:
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
                 asyncio.create_task(service.evacuator.run(), name="evacuation"),
+                asyncio.create_task(keeping.keep(config), name="keys for media"),
                 asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
                 asyncio.create_task(NoticeWatch(config, assembly.store).run(), name="notices"),
                 asyncio.create_task(

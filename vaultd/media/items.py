@@ -12,6 +12,7 @@ from datetime import date, datetime
 from vaultd.disks.model import Disk, Inventory
 from vaultd.i18n import _
 from vaultd.media import people, supplies, words
+from vaultd.media.register import CHECK
 from vaultd.media.safety import OnDisk
 from vaultd.store import Store
 from vaultd.store.mediarows import Medium
@@ -26,8 +27,8 @@ GRACE = 86400 * 10**9
 @dataclass(frozen=True, slots=True)
 class Item:
     """Something that somebody has to do. ``kind``: "signature", "approval", "overdue", "missing", "misplaced",
-    "destruction", "stock", "unregistered"; ``subject``: a label, an event, a list, an item of the stock, a disk's key.
-    ``since``: nanoseconds since 1970, None where that is not known."""
+    "destruction", "stock", "unregistered", "unchecked"; ``subject``: a label, an event, a list, an item of the stock, a
+    disk's key. ``since``: nanoseconds since 1970, None where that is not known."""
 
     kind: str
     subject: str
@@ -43,6 +44,7 @@ def open_items(store: Store, today: date, now: int, inventory: Inventory | None 
         found.append(Item("overdue", medium.label, text, medium.due))
     for medium in store.media(trouble=True):
         found.append(_trouble(medium))
+    found += _on_the_spot(store)
     for row in store.destructions("requested"):
         event = store.media_event_numbered(row.event)
         found.append(Item("destruction", row.number, _("it waits for approval or execution"), event.at))
@@ -61,6 +63,18 @@ def open_items(store: Store, today: date, now: int, inventory: Inventory | None 
             for disk, vaults in unregistered(inventory, store)
         ]
     return found
+
+
+def to_be_checked(store: Store, label: str) -> None:
+    """A medium was registered in a hurry: an open item until its record is changed, or said to be right."""
+    store.set_meta(CHECK + label, str(time.time_ns()))
+
+
+def _on_the_spot(store: Store) -> Iterable[Item]:
+    for key in sorted(store.meta_keys(CHECK)):
+        label = key.removeprefix(CHECK)
+        text = _("registered on the spot: look at its classification, period and custodian, then vaultd media change")
+        yield Item("unchecked", label, text, int(store.get_meta(key) or 0))
 
 
 def _signatures(store: Store) -> Iterable[Item]:

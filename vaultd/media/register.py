@@ -25,6 +25,9 @@ LONGEST_TEXT = 200
 EDITABLE = (*(name for name in record.RECORD if name != "label"), "custodian", "deputy", "host", "slot")
 """What ``change`` changes; where a medium is and who has it change by events."""
 
+CHECK = "media-check:"
+"""Of the state's values: under this and a label is since when somebody has to look at its record (nanoseconds)."""
+
 _NEEDED = ("classification", "custodian")
 
 
@@ -152,6 +155,7 @@ class Register:
             if found and known.id is not None:
                 self.store.change_medium(known.id, {**found, "changed": time.time_ns()})
                 self._note(replace(known, **found), "changed", sorted(found), source)  # type: ignore[arg-type]
+                self.store.set_meta(f"{CHECK}{known.label}", "")  # somebody has looked at it
         return sorted(found)
 
     def _note(self, medium: Medium, state: str, changes: list[str] | None, source: str | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -124,7 +124,7 @@ def plan(register: Register, raw: bytes, *, same_serial: bool = False) -> Plan:
     made = Plan([], [], 0)
     same, seen, serials = 0, dict[str, int](), dict[str, int]()
     try:
-        names = _names(next(rows, []))
+        names = names_of(next(rows, []), HEADS, ("label", "classification", "custodian"))
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
@@ -139,9 +139,9 @@ def plan(register: Register, raw: bytes, *, same_serial: bool = False) -> Plan:
     return replace(made, same=same)
 
 
-def _names(head: Sequence[str]) -> list[str]:
+def names_of(head: Sequence[str], heads: Mapping[str, Both], needed: Sequence[str]) -> list[str]:
     """The fields of the columns. Raises MediaError for a head that is not known, or one too many."""
-    known = {text.casefold(): name for name, both in HEADS.items() for text in (name, both.en, both.zh)}
+    known = {text.casefold(): name for name, both in heads.items() for text in (name, both.en, both.zh)}
     found = []
     for text in head:
         name = known.get(unguarded(text.strip()).casefold())
@@ -149,12 +149,12 @@ def _names(head: Sequence[str]) -> list[str]:
             raise MediaError(
                 _("the column {name}").format(name=ascii(text) if not text.isprintable() else text),
                 _("it is not known"),
-                _("columns: {names}").format(names=", ".join(both.zh for both in HEADS.values())),
+                _("columns: {names}").format(names=", ".join(both.zh for both in heads.values())),
             )
         found.append(name)
-    for name in ("label", "classification", "custodian"):
+    for name in needed:
         if found.count(name) != 1:
-            raise MediaError(_("the column {name}").format(name=HEADS[name].zh), _("it must be there once"))
+            raise MediaError(_("the column {name}").format(name=heads[name].zh), _("it must be there once"))
     if len(set(found)) != len(found):
         raise MediaError(_("the columns"), _("one of them is there twice"))
     return found

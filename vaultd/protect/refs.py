@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vaultd.config.model import Config, TargetConfig, VaultConfig
+from vaultd.config.model import AnyTarget, Config, VaultConfig
 from vaultd.custody import Custody
 from vaultd.model import Progress
 from vaultd.restic.process import Repository
@@ -36,7 +36,7 @@ class TargetRef:
 
     id: int
     name: str
-    config: TargetConfig
+    config: AnyTarget
     repository: Repository
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from vaultd import files, names
+from vaultd import files, names, reach
 from vaultd.errors import RootError, StateError, VaultdError
 from vaultd.ledger.events import RunEnded
 from vaultd.model import Progress, SnapshotKind
@@ -104,13 +104,14 @@ async def make(
             else:
                 roots, listing = (), await asyncio.to_thread(_write_list, context, run, vault, changes)
             parent = store.last_snapshot(target.id, vault.id, SnapshotKind.FULL)
-            result = await commands.backup(
-                target.repository, roots=roots, files_from=listing, host=context.config.host.name, tags=tags,
-                parent=None if parent is None else parent.snapshot, time=forced,
-                stall=context.config.host.stall_seconds, started=partial(record_process, store, run), marker=run,
-                on_progress=watcher.moved, skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
-                connections=line.connections, pack_size=line.pack_size, readers=_readers(changes),
-            )  # fmt: skip
+            async with reach.explained(target.config):
+                result = await commands.backup(
+                    target.repository, roots=roots, files_from=listing, host=context.config.host.name, tags=tags,
+                    parent=None if parent is None else parent.snapshot, time=forced,
+                    stall=context.config.host.stall_seconds, started=partial(record_process, store, run), marker=run,
+                    on_progress=watcher.moved, skip_if_unchanged=kind is SnapshotKind.FULL and parent is not None,
+                    connections=line.connections, pack_size=line.pack_size, readers=_readers(changes),
+                )  # fmt: skip
             await reading.done()
             try:
                 await asyncio.to_thread(check_after, store, vault, full=kind is SnapshotKind.FULL)

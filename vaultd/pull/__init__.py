@@ -12,7 +12,9 @@
 ``bays``       bays that a person has looked at
 ``chassis``    where the bays are on the front of a machine
 ``locate``     the lamp of a bay
-``sheet``      the page that is printed; ``sheet_texts`` what it says
+``gone``       disks that somebody has signed for when they left
+``noticed``    registered media that are plugged in and could be targets
+``sheet``      the page that is printed; ``sheet_cells``, ``sheet_texts`` what it says
 
 Formats: docs/pull-list.md.
 """

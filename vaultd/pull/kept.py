@@ -17,7 +17,7 @@ from vaultd.errors import StateError
 from vaultd.i18n import _
 from vaultd.names import display
 from vaultd.pull import words
-from vaultd.pull.model import Do, Label, Need, Procedure, Pull, PullList, Step, User, VaultLine
+from vaultd.pull.model import Do, Gone, Label, Need, Noticed, Procedure, Pull, PullList, Step, User, VaultLine
 
 VERSION = 1
 _NAME = "pull-list.json"
@@ -79,7 +79,12 @@ def document(made: PullList) -> dict[str, Any]:
         "version": VERSION, "number": made.number, "host": made.host, "time": units.rfc3339(made.time),
         "chassis": made.chassis, "disks": [_pull(one) for one in made.pulls],
         "vaults": [_line(one) for one in made.vaults], "problems": list(made.problems),
+        **({"media": [_medium(one) for one in made.media]} if made.media else {}),
     }  # fmt: skip
+
+
+def _medium(one: Noticed) -> dict[str, Any]:
+    return {"label": one.label, "device": one.device, "command": one.command}
 
 
 def _pull(one: Pull) -> dict[str, Any]:
@@ -89,6 +94,15 @@ def _pull(one: Pull) -> dict[str, Any]:
         "pending_bytes": one.pending_bytes, "notes": list(one.notes),
         "label": {"number": one.label.number, "custodian": one.label.custodian} if one.label is not None else None,
         "procedure": procedure_document(one.procedure) if one.procedure is not None else None,
+        **({"signed_off": gone_document(one.gone)} if one.gone is not None else {}),
+    }  # fmt: skip
+
+
+def gone_document(one: Gone) -> dict[str, Any]:
+    """Who has signed for a disk that left."""
+    return {
+        "by": one.by, "to": one.to, "seal": one.seal, "time": units.rfc3339(one.time), "label": one.label,
+        "time_source": one.source,
     }  # fmt: skip
 
 
@@ -124,6 +138,7 @@ def _read(found: Mapping[str, Any]) -> PullList:
     return PullList(
         units.parse_rfc3339(found["time"]), _text(found["host"]), tuple(map(_read_pull, found["disks"])),
         tuple(map(_read_line, found["vaults"])), _texts(found["problems"]), _text(found["chassis"]),
+        tuple(Noticed(_text(one["label"]), _text(one["device"])) for one in found.get("media", ())),
     )  # fmt: skip
 
 
@@ -135,7 +150,15 @@ def _read_pull(found: Mapping[str, Any]) -> Pull:
         _number(found["pending_bytes"]),
         Label(_text(label["number"]), _text(label["custodian"])) if label is not None else None,
         _texts(found["notes"]), _read_procedure(procedure) if procedure is not None else None,
+        _read_gone(found.get("signed_off")),
     )  # fmt: skip
+
+
+def _read_gone(found: Mapping[str, Any] | None) -> Gone | None:
+    if found is None:
+        return None
+    by, to, seal, label, source = (_text(found[name]) for name in ("by", "to", "seal", "label", "time_source"))
+    return Gone(by, to, seal, units.parse_rfc3339(found["time"]), label, source)
 
 
 def _read_procedure(found: Mapping[str, Any]) -> Procedure:

@@ -16,8 +16,10 @@ from vaultd.disks.model import Inventory
 from vaultd.i18n import _
 from vaultd.media.items import registered
 from vaultd.protect.recorded import STATE_VAULT
-from vaultd.pull import bays, users
+from vaultd.pull import bays, gone, users
+from vaultd.pull import kept as pulls
 from vaultd.pull.model import Label, Need, Pull, PullList
+from vaultd.pull.noticed import noticed
 from vaultd.pull.order import behind, compute
 from vaultd.pull.procedure import every_name, procedure
 from vaultd.pull.stack import Reader
@@ -83,10 +85,11 @@ def labels(inventory: Inventory, store: Store | None) -> dict[str, Label]:
 
 
 def make(
-    inventory: Inventory, wanted: Sequence[Need], known: Mapping[str, Label], host: str, reader: Reader
+    inventory: Inventory, wanted: Sequence[Need], known: Mapping[str, Label], host: str, reader: Reader,
+    *, unsafe_first: bool = False,
 ) -> PullList:  # fmt: skip
     """The list, with the procedure of each disk as the machine is now."""
-    made = compute(inventory, wanted, known, host)
+    made = compute(inventory, wanted, known, host, unsafe_first=unsafe_first)
     sees, pulls = users.sees_all(), list[Pull]()
     seen = users.scan() if sees else {}
     volumes = behind(inventory)
@@ -99,10 +102,33 @@ def make(
     return replace(made, pulls=tuple(pulls))
 
 
+def under_way(store: Store | None) -> bool:
+    """Whether an evacuation is: what is not safe is then carried first."""
+    return store is not None and store.open_evacuation() is not None
+
+
+def again(state: Path, host: str, plans: Sequence[VaultPlan], store: Store) -> PullList | None:
+    """The kept list in step with the copying: the same disks, as they were seen last, with what of each is not safe
+    *now*, in the order that follows, and who has signed for which. Asks no disk and no program, so it takes as long as
+    the state database takes to count. None where no list is kept. Raises StateError."""
+    before, seen = pulls.read(state), kept.last(state)
+    if before is None or seen is None:
+        return None
+    known = {pull.disk.key: pull for pull in before.pulls}
+    made = compute(seen, needs(plans, store), labels(seen, store), host, unsafe_first=under_way(store))
+    with_steps = [
+        replace(pull, procedure=known[pull.disk.key].procedure) if pull.disk.key in known else pull
+        for pull in made.pulls
+    ]
+    return gone.shown(replace(made, pulls=tuple(with_steps), media=before.media), store)
+
+
 def fresh(
     state: Path, host: str, plans: Sequence[VaultPlan], store: Store | None, reader: Reader,
     tell: Callable[[str], None],
 ) -> PullList:  # fmt: skip
     """All of that. Raises StateError."""
     found = look(state, plans, tell)
-    return make(found, needs(plans, store), labels(found, store), host, reader)
+    made = make(found, needs(plans, store), labels(found, store), host, reader, unsafe_first=under_way(store))
+    media = () if store is None else tuple(noticed(state, store, found))
+    return gone.shown(replace(made, media=media), store)

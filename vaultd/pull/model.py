@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -90,11 +91,24 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """Who has signed for a disk that left: ``by`` gave it ``to`` somebody. ``time``: when, nanoseconds since 1970, and
+    by which clock (``source``; "stated": as it was written on paper)."""
+
+    by: str
+    to: str
+    seal: str
+    time: int
+    label: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """A disk of the list. ``needed``: it belongs to a copy that the order completes, else it only must not be left
     behind. ``completes``: vaults of which a whole copy is carried once it is out, and was not before. ``leaks``: vaults
     of which it holds bytes that anybody can read. ``pending_*``: of the vaults on it, content that no target has.
-    ``notes``: codes, see ``order``."""
+    ``notes``: codes, see ``order``. ``gone``: it has left, and who has signed for it."""
 
     number: int
     disk: Disk
@@ -107,6 +121,7 @@ class Pull:
     label: Label | None = None
     notes: tuple[str, ...] = ()
     procedure: Procedure | None = None
+    gone: Gone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +136,22 @@ class VaultLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """A medium of the register that is plugged in, holds nothing of a vault, and is not in use."""
+
+    label: str
+    device: str
+
+    @property
+    def command(self) -> str:
+        """What root types to make it a target."""
+        return shlex.join(["vaultd", "evacuate", "medium", "prepare", self.label, "--device", self.device])
+
+
+@dataclass(frozen=True, slots=True)
 class PullList:
-    """The list. ``time``: when the disks were looked at; ``chassis``: the layout's name, empty for none."""
+    """The list. ``time``: when the disks were looked at; ``chassis``: the layout's name, empty for none; ``media``:
+    those that could be targets."""
 
     time: int
     host: str
@@ -130,6 +159,7 @@ class PullList:
     vaults: tuple[VaultLine, ...]
     problems: tuple[str, ...] = ()
     chassis: str = ""
+    media: tuple[Noticed, ...] = ()
 
     @property
     def number(self) -> str:
@@ -139,12 +169,21 @@ class PullList:
         return f"PL-{datetime.fromtimestamp(self.time // SECOND, UTC):%Y%m%d}-{digits}"
 
 
+def is_safe(pull: Pull, made: PullList) -> bool:
+    """Whether all content on a disk is known to be off-site. Of a vault that nobody has looked through it is not."""
+    needs = {line.need.vault: line.need for line in made.vaults}
+    on_it = [needs.get(vault) for vault in pull.vaults]
+    return bool(on_it) and all(
+        need is not None and need.known and not need.pending_files and not need.pending_bytes for need in on_it
+    )
+
+
 def structure(made: PullList) -> tuple[object, ...]:
     """What makes a list another one: disks, bays, order and what is complete after which; not how much is pending."""
     return tuple(
         (
             pull.disk.key, pull.disk.bay.text if pull.disk.bay else "", pull.vaults, pull.needed, pull.completes,
-            pull.leaks, pull.label.number if pull.label else "",
+            pull.leaks, pull.label.number if pull.label else "", pull.gone is not None,
         )
         for pull in made.pulls
     )  # fmt: skip

@@ -39,10 +39,11 @@ _LEAVES = {Kind.REMOTE: "remote", Kind.MEMORY: "memory", Kind.UNKNOWN: "hidden"}
 
 def compute(
     inventory: Inventory, needs: Iterable[Need], labels: Mapping[str, Label] | None = None, host: str = "",
-    chassis: str = "",
+    chassis: str = "", *, unsafe_first: bool = False,
 ) -> PullList:  # fmt: skip
-    """The pull list of an inventory."""
-    return _Order(inventory, list(needs)).made(labels or {}, host, chassis)
+    """The pull list of an inventory. ``unsafe_first``, in an evacuation: vaults whose content is all off-site come
+    after all others, whatever their priority."""
+    return _Order(inventory, list(needs), unsafe_first=unsafe_first).made(labels or {}, host, chassis)
 
 
 def behind(inventory: Inventory) -> dict[str, frozenset[str]]:
@@ -81,7 +82,7 @@ def readable(top: Layer, disks: Mapping[str, Disk]) -> frozenset[str]:
 class _Order:
     """The disks that are out, growing, and what that means for every vault."""
 
-    def __init__(self, inventory: Inventory, needs: list[Need]) -> None:
+    def __init__(self, inventory: Inventory, needs: list[Need], *, unsafe_first: bool) -> None:
         self.inventory = inventory
         self.maps: dict[str, list[DiskMap]] = {}
         self.hidden = {volume: members for volume, members in behind(inventory).items() if members}
@@ -92,7 +93,8 @@ class _Order:
                 self.maps.setdefault(one.vault, []).append(replace(one, copies=copies, every=every))
         known = {need.vault for need in needs}
         needs = [*needs, *(Need(vault, LAST) for vault in self.maps if vault not in known)]
-        self.needs = {need.vault: need for need in sorted(needs, key=_urgency)}
+        needs.sort(key=lambda need: (unsafe_first and _is_safe(need), *_urgency(need)))
+        self.needs = {need.vault: need for need in needs}
         self.disks = {disk.key: disk for disk in inventory.disks}
         for key in sorted({key for found in self.maps.values() for one in found for key in one.every}):
             self.disks.setdefault(key, Disk(key, (), "", "", "", "", 0, "", problems=("unknown",)))
@@ -193,6 +195,10 @@ class _Order:
                 if "tpm" in layer.notes:
                     notes.add("tpm")
         return VaultLine(self.needs[vault], self.after.get(vault), disks, tuple(sorted(notes)))
+
+
+def _is_safe(need: Need) -> bool:
+    return need.known and not need.pending_files and not need.pending_bytes
 
 
 def _urgency(need: Need) -> tuple[object, ...]:

@@ -1,12 +1,13 @@
 """The page that somebody carries into the machine room: disks in their order with a box to tick, the picture of the
 chassis, what is complete after which, the commands. English and Chinese side by side; black and white will do.
 
-The QR code holds the list's number and nothing else.
+The QR code at the top holds the list's number and nothing else; that of a disk its label, or its key where it has none:
+who takes the sheet's sign-offs into the register scans it (``vaultd evacuate sign-off``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vaultd import units
@@ -14,11 +15,13 @@ from vaultd.media.words import CLASSIFICATIONS
 from vaultd.paper import codes
 from vaultd.paper.both import Both
 from vaultd.paper.page import MONO, TEXT, Paper, lacking
+from vaultd.pull import sheet_cells as cells
 from vaultd.pull import sheet_texts as texts
 from vaultd.pull import words
 from vaultd.pull.chassis import Chassis, colours, marked
 from vaultd.pull.model import Pull, PullList, Step, VaultLine, new_steps
 from vaultd.pull.order import by_bay
+from vaultd.pull.sheet_cells import joined
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -30,7 +33,12 @@ _CODE = 24.0
 _PICTURE = 46.0
 """Of a chassis, in height at most."""
 
-_COLUMNS = (7.0, 7.0, 25.0, 24.0, 50.0, 48.0, 25.0)
+_COLUMNS = (7.0, 7.0, 20.0, 23.0, 38.0, 36.0, 39.0, 16.0)
+_DISK_CODE = 15.0
+"""Millimetres: with the quiet zone around it a phone reads it."""
+
+_LINE = 3.9
+"""Of what is written by hand."""
 
 
 def draw(made: PullList, now: int, chassis: Sequence[Chassis] = ()) -> tuple[bytes, str]:
@@ -45,7 +53,7 @@ def draw(made: PullList, now: int, chassis: Sequence[Chassis] = ()) -> tuple[byt
     if not chassis:
         sheet.bays()
     sheet.rows()
-    return sheet.paper.encoded(), lacking(_texts(made))
+    return sheet.paper.encoded(), lacking(cells.every(made))
 
 
 _MANY = 6
@@ -112,7 +120,7 @@ class _Sheet:
             notes = [f"{texts.NOTES[code].en} {texts.NOTES[code].zh}" for code in line.notes if code in texts.NOTES]
             if need.pending_files:
                 notes.insert(
-                    0, _joined(texts.PENDING.format(count=need.pending_files, size=units.size(need.pending_bytes)))
+                    0, joined(texts.PENDING.format(count=need.pending_files, size=units.size(need.pending_bytes)))
                 )
             who = f" ({need.custodian})" if need.custodian else ""
             text = f"{need.priority}  {need.vault}{who}:  {said.en} {said.zh}" + "".join(f";  {one}" for one in notes)
@@ -182,9 +190,9 @@ class _Sheet:
         self._heads()
         shown = set[tuple[str, ...]]()
         for pull in self.made.pulls:
-            self._row(pull, new_steps(pull, shown))
+            self._row(pull, new_steps(pull, shown) if pull.gone is None else [])
             if pull.completes:
-                self._bar(_joined(texts.COMPLETE.format(number=pull.number, vaults=", ".join(pull.completes))))
+                self._bar(joined(texts.COMPLETE.format(number=pull.number, vaults=", ".join(pull.completes))))
 
     def _heads(self) -> None:
         pdf, x, y = self.pdf, LEFT, self.pdf.get_y()
@@ -198,16 +206,18 @@ class _Sheet:
 
     def _row(self, pull: Pull, steps: Sequence[Step]) -> None:
         pdf = self.pdf
-        cells = ("", str(pull.number), _bay(pull), pull.label.number if pull.label is not None else "", _disk(pull),
-                 _holds(pull), "")  # fmt: skip
-        below = [words.command(step) or _joined(texts.DOES[step.do]) for step in steps]
+        label = pull.label.number if pull.label is not None else ""
+        row = (
+            "", str(pull.number), cells.bay(pull), label, cells.disk(pull), cells.holds(pull, self.made), "", ""
+        )  # fmt: skip
+        below = [words.command(step) or joined(texts.DOES[step.do]) for step in steps]
         if pull.procedure is not None and pull.procedure.users:
-            below.insert(0, _joined(texts.USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
-        sizes = (8, 11, 9.5, 9.5, 8, 7.5, 8)
+            below.insert(0, joined(texts.USERS.format(names=", ".join(map(words.user, pull.procedure.users)))))
+        sizes = (8, 11, 9.5, 9, 8, 7.5, 8, 8)
         heights = [
-            self._height(text, width, size) for text, width, size in zip(cells, _COLUMNS, sizes, strict=True)
+            self._height(text, width, size) for text, width, size in zip(row, _COLUMNS, sizes, strict=True)
         ]  # fmt: skip
-        high = max(8.0, *heights) + 1.2
+        high = max(_DISK_CODE, *heights) + 1.2
         note = "   ;   ".join(below)
         tail = self._height(note, WIDTH - 14, 6.5, MONO) + 0.8 if note else 0.0
         if pdf.get_y() + high + tail + (6 if pull.completes else 0) > BOTTOM:
@@ -216,18 +226,37 @@ class _Sheet:
         top, x = pdf.get_y(), LEFT
         pdf.line(LEFT, top, LEFT + WIDTH, top)
         pdf.rect(LEFT + 1, top + 1.6, 4.6, 4.6)
-        for text, width, size in zip(cells, _COLUMNS, sizes, strict=True):
+        for text, width, size in zip(row, _COLUMNS, sizes, strict=True):
             if text:
                 pdf.set_xy(x, top + 0.8)
                 pdf.set_font(TEXT, size=size)
                 pdf.multi_cell(width, _high(size), text, align="L")
             x += width
-        pdf.line(LEFT + WIDTH - _COLUMNS[-1], top, LEFT + WIDTH - _COLUMNS[-1], top + high)
+        self._to_sign(pull, LEFT + WIDTH - sum(_COLUMNS[-2:]), top, high)
+        self.paper.picture(codes.picture(cells.code_of(pull)), LEFT + WIDTH - _DISK_CODE, top + 0.6, _DISK_CODE)
         if note:
             pdf.set_xy(LEFT + 14, top + high)
             pdf.set_font(MONO, size=6.5)
             pdf.multi_cell(WIDTH - 14, _high(6.5), note, align="L")
         pdf.set_xy(LEFT, top + high + tail)
+
+    def _to_sign(self, pull: Pull, x: float, top: float, high: float) -> None:
+        """Lines for who gave it to whom, the seal and the time; filled in for a disk that has left."""
+        pdf, gone, width = self.pdf, pull.gone, _COLUMNS[-2]
+        pdf.line(x, top, x, top + high)
+        said = ("", "", "", "") if gone is None else (gone.by, gone.to, gone.seal, units.local(gone.time)[5:])
+        for number, (name, text) in enumerate(zip(texts.SIGN, said, strict=True)):
+            y = top + 0.4 + number * _LINE
+            pdf.set_font(TEXT, size=5.5)
+            pdf.set_xy(x + 0.5, y)
+            pdf.cell(13, _LINE, f"{name.en} {name.zh}")
+            pdf.set_font(TEXT, size=7)
+            pdf.set_xy(x + 12, y)
+            pdf.cell(width - 13, _LINE, text[:20])
+            pdf.line(x + 12, y + _LINE - 0.3, x + width - 1, y + _LINE - 0.3)
+        if gone is not None:
+            pdf.line(LEFT + 1, top + 1.6, LEFT + 5.6, top + 6.2)
+            pdf.line(LEFT + 5.6, top + 1.6, LEFT + 1, top + 6.2)
 
     def _height(self, text: str, width: float, size: float, font: str = TEXT) -> float:
         if not text:
@@ -253,46 +282,5 @@ def _high(size: float) -> float:
     return size * 0.43
 
 
-def _joined(both: Both) -> str:
-    return f"{both.en}  {both.zh}"
-
-
 def _rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def _bay(pull: Pull) -> str:
-    text = pull.disk.bay.text if pull.disk.bay is not None else "?"
-    return f"{text} ?" if "double-slot" in pull.notes or "slot-differs" in pull.notes else text
-
-
-def _disk(pull: Pull) -> str:
-    disk = pull.disk
-    name = " ".join(part for part in (disk.vendor, disk.model) if part)
-    size = units.size(disk.size) if disk.size else ""
-    return "\n".join(part for part in (f"{disk.serial or disk.wwn or disk.key}  {size}".strip(), name) if part)
-
-
-def _holds(pull: Pull) -> str:
-    lines = [", ".join(pull.vaults)]
-    if pull.label is not None and pull.label.custodian:
-        lines[0] += f"  ({pull.label.custodian})"
-    if not pull.needed:
-        lines.append(_joined(texts.FURTHER))
-    if pull.pending_files:
-        lines.append(_joined(texts.PENDING.format(count=pull.pending_files, size=units.size(pull.pending_bytes))))
-    if pull.leaks:
-        lines.append(_joined(texts.LEAK.format(vaults=", ".join(pull.leaks))))
-    lines += [_joined(texts.NOTES[code]) for code in pull.notes if code in texts.NOTES]
-    return "\n".join(lines)
-
-
-def _texts(made: PullList) -> Iterable[str]:
-    """What people and hardware have named: only there a character may be missing."""
-    yield made.host
-    for line in made.vaults:
-        yield line.need.custodian
-    for pull in made.pulls:
-        yield from (_disk(pull), _bay(pull), pull.label.number if pull.label else "", _holds(pull))
-        if pull.procedure is not None:
-            yield from (words.command(step) for step in pull.procedure.steps)

@@ -10,9 +10,19 @@ from vaultd.pull.model import Do
 
 HEADS = (
     Both("", ""), Both("no", "序"), Both("bay", "槽位"), Both("label", "标签号"), Both("disk", "硬盘"),
-    Both("holds, responsible", "内容、责任人"), Both("pulled by, time", "拔盘人、时间"),
+    Both("holds, responsible", "内容、责任人"), Both("signed for", "签字"), Both("", ""),
 )  # fmt: skip
 
+CODE = "VAULTD-DISK:"
+"""What stands before a disk's key in its QR code; a registered disk's code is its label, as on the label itself."""
+
+SIGN = (
+    Both("by", "移交人"), Both("to", "接收人"), Both("seal", "封条号"), Both("time", "时间"),
+)  # fmt: skip
+"""What is written by hand for each disk."""
+
+SAFE = Both("all of it is safe off-site", "内容已全部异地保存")
+GONE = Both("HAS LEFT", "已移交")
 TITLE = Both("Pull list", "拔盘清单")
 HOST, TIME = Both("host", "主机"), Both("disks as they were on", "硬盘状态时间")
 AGE = Both("{age} before this was printed", "打印前 {age}")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaultd import sftp, targets
-from vaultd.config.model import Config, TargetConfig
+from vaultd import reach, targets
+from vaultd.config.model import AnyTarget, Config
 from vaultd.config.retention import RetentionConfig
 from vaultd.errors import ForeignRepositoryError, VaultdError
 from vaultd.i18n import _
@@ -38,7 +38,7 @@ class Place:
     ``ledger``: the folder that says what its files are, None where there is none."""
 
     config: Config
-    target: TargetConfig
+    target: AnyTarget
     repository: Repository
     host: str
     vault: str
@@ -105,7 +105,7 @@ class Place:
 
     def data_bytes(self) -> int:
         """How many bytes of packs the repository has. Blocks."""
-        with sftp.connect(self.target, self.config.known_hosts(self.target)) as session:
+        with reach.connect(self.config, self.target) as session:
             return stored.data_bytes(session, self.target.path)
 
     # what is on record

@@ -115,6 +115,11 @@ class OwedStore(StoreBase):
             pending.mark(db, (target,), vault, seq, now, seen)
         return len(seen)
 
+    def owe_nothing(self, target: int) -> int:
+        """A target that is none any more is owed nothing. Returns how many paths it was."""
+        with self.database.write() as db:
+            return db.execute("DELETE FROM pending WHERE target=?", (target,)).rowcount
+
     def clock_was_set_back(self, now: int) -> int:
         """Nothing may wait for a moment, or be as young as one, that the clock will only come to again. Returns how
         many paths were concerned."""

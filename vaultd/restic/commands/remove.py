@@ -125,11 +125,12 @@ async def prune(
 
 
 async def check(
-    repository: Repository, *, subset: str = "", everything: bool = False, marker: str = "",
+    repository: Repository, *, subset: str = "", everything: bool = False, locked: bool = True, marker: str = "",
     started: Started | None = None, on_text: Callable[[str], None] | None = None,
 ) -> Checked:  # fmt: skip
     """Check that all that the snapshots need is there. ``subset``: read so much of the data too, such as "5%" or
-    "200M", picked at random; ``everything``: all of it. Takes an exclusive lock. Raises what stopped the check."""
+    "200M", picked at random; ``everything``: all of it. Takes an exclusive lock, unless nobody can write there
+    (``locked`` False). Raises what stopped the check."""
     read = ["--read-data"] if everything else ["--read-data-subset", subset] if subset else []
     said: list[str] = []
     summary: list[dict[str, Any]] = []
@@ -144,8 +145,9 @@ async def check(
             if on_text is not None:
                 on_text(text)
 
+    how = LOCK_WAIT if locked else ("--no-lock",)
     finished = await run(
-        repository, [*LOCK_WAIT, "check", "--json", *read], marker=marker, on_line=on_line, on_error_line=on_line,
+        repository, [*how, "check", "--json", *read], marker=marker, on_line=on_line, on_error_line=on_line,
         started=started, stall=STALL,
     )  # fmt: skip
     if finished.code not in (DONE, 1) or finished.stalled or finished.lost_line or (finished.code and not summary):
