@@ -19,7 +19,7 @@ from vaultd.i18n import N_, _
     help=N_(
         "What waits for somebody's approval, and what was done and is still to be approved. To approve: vaultd approve."
     ),
-    examples=["vaultd approvals list", "vaultd approvals show 17", "vaultd approve 17 --key ~/.ssh/id_ed25519"],
+    examples=["vaultd approvals list", "vaultd approvals show 17"],
 )
 def approvals_group() -> None:
     """Only a name for its commands."""
