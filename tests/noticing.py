@@ -146,7 +146,7 @@ class Host:
         self.folder = folder
         self.state, self.file, self.log = folder / "state", folder / "vaultd.toml", folder / "courier.log"
         self.state.mkdir(mode=0o700)
-        self.notify: dict[str, object] = {"first_wait": "100ms", "longest_wait": "300ms", "timeout": "20s"}
+        self.notify: dict[str, object] = {"first_wait": "100ms", "longest_wait": "300ms", "timeout": "60s"}
         self.channels: list[dict[str, object]] = []
         self.persons: list[dict[str, object]] = []
         self.vault = folder / "records"
@@ -197,7 +197,7 @@ class Host:
 
     def wait(self, number: str, folder: str = folders.DONE) -> tuple[form.Delivery, ...]:
         """Until a notice is in a folder; its deliveries then."""
-        until(lambda: self.where(number) == folder, f"{folder}: {self.said()}", 60)
+        until(lambda: self.where(number) == folder, f"{folder}: {self.said()}")
         return self.now(number).deliveries or ()
 
     def said(self) -> str:

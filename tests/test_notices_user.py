@@ -118,14 +118,14 @@ def test_the_courier_of_another_user_sends_and_the_daemon_takes_up_its_word(host
         **dict.fromkeys(("sending", "done", "failed", "courier"), (0o770, DAEMON, GROUP)),
     }  # fmt: skip
     start_confined(host)
-    until(lambda: host.where(number) == folders.DONE, f"sent: {host.said()}", 60)
+    until(lambda: host.where(number) == folders.DONE, f"sent: {host.said()}")
     assert modes(host)[f"done/{number}.json"] == (0o640, COURIER, GROUP)
     assert lock.held(host.state)
     done = subprocess.run([sys.executable, "-c", _DAEMON, str(host.file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said, second = done.stdout.splitlines()
     assert said == "True ['sent']"
-    until(lambda: host.where(second) == folders.DONE, f"the daemon's own too: {host.said()}", 60)
+    until(lambda: host.where(second) == folders.DONE, f"the daemon's own too: {host.said()}")
 
 
 @needs_root
@@ -159,7 +159,7 @@ def test_when_the_group_is_let_in_later_what_waits_is_for_it_too(host: Host) -> 
         store.close()
     assert modes(host)[f"new/{number}.json"] == (0o640, DAEMON, GROUP)
     start_confined(host)
-    until(lambda: host.where(number) == folders.DONE, f"sent: {host.said()}", 60)
+    until(lambda: host.where(number) == folders.DONE, f"sent: {host.said()}")
 
 
 @needs_root
