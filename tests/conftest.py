@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +27,11 @@ from vaultd.restic.process import Repository
 # Who starts us may ignore Ctrl-C or a hang-up (a job in the background, nohup), and every process inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Where the environment forbids Python to keep what it has compiled (containers do), each of the thousands of processes
+# that the tests start would compile vaultd again: up to half a second of its processor each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test measures time, and hypothesis is not to either: on a busy machine its first draw takes a second. (With CI set
 # it says so itself; what else it says there stays.)

@@ -76,10 +76,12 @@ class Site:
         self.log = folder / "daemon.log"
         self.file_tail = ""
         """More tables of the configuration."""
+        self.light = True
+        """Whether connections to the servers cost less than to real ones (``OffsiteServer``)."""
 
     def add_target(self, name: str = "offsite", **values: object) -> OffsiteServer:
         """A running server and a target for it, with the host key pinned and an empty repository."""
-        server = OffsiteServer(self.folder / name)
+        server = OffsiteServer(self.folder / name, light=self.light)
         server.start()
         self.servers[name] = server
         password, known_hosts = self.folder / f"{name}.password", self.folder / f"{name}.known_hosts"
