@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from tests import warm
 from tests.site import Site, until
 from vaultd import units
 from vaultd.alerts import KINDS, hint
@@ -43,8 +44,12 @@ class FaultSite(Site):
 
     def cli(self, *args: str, prefix: tuple[str, ...] = ()) -> Answer:
         """Run ``vaultd --json ...`` as a process of its own."""
-        command = [*prefix, sys.executable, "-m", "vaultd", "--config", str(self.file), "--json", *args]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+        command = ["--config", str(self.file), "--json", *args]
+        if prefix:
+            command = [*prefix, sys.executable, "-m", "vaultd", *command]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+        else:
+            done = warm.run(command)
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return Answer(done.returncode, json.loads(done.stdout), done.stderr.decode())
 

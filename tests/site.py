@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from tests import warm
 from tests.quick_repository import quick_repository
 from vaultd import targets
 from vaultd.config import Config, load
@@ -72,12 +73,14 @@ class Site:
         self.vaults: dict[str, dict[str, Any]] = {}
         self.targets: dict[str, dict[str, Any]] = {}
         self.servers: dict[str, OffsiteServer] = {}
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | warm.Process | None = None
         self.log = folder / "daemon.log"
         self.file_tail = ""
         """More tables of the configuration."""
         self.light = True
         """Whether connections to the servers cost less than to real ones (``OffsiteServer``)."""
+        self.warm = True
+        """Whether the daemon is forked from a process that has vaultd loaded (``tests.warm``)."""
 
     def add_target(self, name: str = "offsite", **values: object) -> OffsiteServer:
         """A running server and a target for it, with the host key pinned and an empty repository."""
@@ -141,11 +144,18 @@ class Site:
 
     def start(self, *, wait: bool = True, prefix: tuple[str, ...] = ()) -> None:
         """Start the daemon; ``wait`` until its socket answers."""
-        with self.log.open("ab") as log:
-            self.daemon = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "vaultd", "--config", str(self.file), "run"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+        args = ["--config", str(self.file), "run"]
+        with self.log.open("ab") as log, open(os.devnull, "rb") as nothing:
+            said = log.fileno()
+            if self.warm and not prefix:
+                self.daemon = warm.Process(
+                    args, stdin=nothing.fileno(), stdout=said, stderr=said, start_new_session=True
+                )
+            else:
+                self.daemon = subprocess.Popen(
+                    [*prefix, sys.executable, "-m", "vaultd", *args],
+                    stdin=nothing, stdout=said, stderr=said, start_new_session=True,
+                )  # fmt: skip
         if wait:
             until(lambda: self._ended() or self._answers(), "the daemon answers")
             assert self.daemon.poll() is None, self.log.read_text()
