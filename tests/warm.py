@@ -2,7 +2,7 @@
 waits (``python -m tests.warm``), and forks for each command.
 
 Everything else is as it is in a process that was started from nothing: arguments, environment, folder, descriptors,
-signals, session, the end of the interpreter with its exit code. Not so: ``/proc/PID/cmdline`` and ``environ`` are
+signals, session, exit code. Not so: ``/proc/PID/cmdline`` and ``environ`` are
 those of the one that waits, and so is its parent. A test that looks there, needs another user or prefix, or is about
 the start itself, runs ``sys.executable -m vaultd``.
 """
@@ -243,7 +243,13 @@ def main() -> int:
         return 0
     from vaultd.cli.main import main as command
 
-    return command(args)
+    code = command(args)
+    # As at the end of Python, but for taking apart, one by one, what was loaded: the kernel does it at once.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
