@@ -20,7 +20,6 @@ import psutil
 
 from tests import warm
 from tests.site import Site, until
-from vaultd import units
 from vaultd.alerts import KINDS, hint
 from vaultd.control.client import Client
 from vaultd.store.alerts import Alert
@@ -70,15 +69,6 @@ class FaultSite(Site):
     def wait_cleared(self, code: str, target: str = "offsite") -> None:
         """Wait until an alert does not stand any more."""
         until(lambda: self.alert(code, target) is None, f"{code} is cleared")
-
-    def status(self) -> dict[str, Any]:
-        """The daemon's status of now: where it is dear to make, it is given again for a while."""
-        begun = units.rfc3339(time.time_ns())
-        found = super().status()
-        while found["as_of"] < begun:
-            time.sleep(0.05)
-            found = super().status()
-        return found
 
     def owed(self, target: str = "offsite") -> int:
         """How many paths are pending for a target, daemon or not."""
