@@ -39,12 +39,12 @@ settings.register_profile("patient", settings(), deadline=None, suppress_health_
 settings.load_profile("patient")
 
 SLOWEST = (
-    "test_retain", "test_faults_roots", "test_repair", "test_custody", "test_dumps", "test_faults_crash",
+    "test_retain", "test_faults_crash", "test_faults_roots", "test_repair", "test_custody", "test_verify_daily",
     "test_faults_target_locks", "test_demo", "test_faults_target_line", "test_verify_command", "test_faults_files",
-    "test_verify_faults", "test_verify_daily", "test_faults_moments", "test_faults_files_moving", "test_kit",
-    "test_first_protection", "test_host_loss", "test_restore_command", "test_faults_target_restic", "test_publishing",
-    "test_faults_line", "test_faults_files_unread", "test_faults_target_room", "test_kit_making", "test_manifest",
-    "test_faults_ledger", "test_kit_migrate", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
+    "test_verify_faults", "test_faults_moments", "test_faults_files_moving", "test_faults_line", "test_dumps",
+    "test_first_protection", "test_faults_target_restic", "test_restore_command", "test_host_loss", "test_publishing",
+    "test_kit", "test_faults_files_unread", "test_faults_target_room", "test_kit_migrate", "test_manifest",
+    "test_faults_ledger", "test_kit_making", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
     "test_drill", "test_report_pages", "test_ledger_tamper", "test_restic_ssh", "test_scan_process",
 )  # fmt: skip
 """The files that take longest, longest first. A worker gets whole files (their sites are shared within one): with one
