@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,18 +28,23 @@ from vaultd.restic.process import Repository
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Where the environment forbids Python to keep what it has compiled (containers do), each of the thousands of processes
+# that the tests start would compile vaultd again: up to half a second of its processor each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # No test measures time, and hypothesis is not to either: on a busy machine its first draw takes a second. (With CI set
 # it says so itself; what else it says there stays.)
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 SLOWEST = (
-    "test_retain", "test_faults_roots", "test_repair", "test_custody", "test_dumps", "test_faults_crash",
+    "test_retain", "test_faults_crash", "test_faults_roots", "test_repair", "test_custody", "test_verify_daily",
     "test_faults_target_locks", "test_demo", "test_faults_target_line", "test_verify_command", "test_faults_files",
-    "test_verify_faults", "test_verify_daily", "test_faults_moments", "test_faults_files_moving", "test_kit",
-    "test_first_protection", "test_host_loss", "test_restore_command", "test_faults_target_restic", "test_publishing",
-    "test_faults_line", "test_faults_files_unread", "test_faults_target_room", "test_kit_making", "test_manifest",
-    "test_faults_ledger", "test_kit_migrate", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
+    "test_verify_faults", "test_faults_moments", "test_faults_files_moving", "test_faults_line", "test_dumps",
+    "test_first_protection", "test_faults_target_restic", "test_restore_command", "test_host_loss", "test_publishing",
+    "test_kit", "test_faults_files_unread", "test_faults_target_room", "test_kit_migrate", "test_manifest",
+    "test_faults_ledger", "test_kit_making", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
     "test_drill", "test_report_pages", "test_ledger_tamper", "test_restic_ssh", "test_scan_process",
     "test_warning_daemon",
 )  # fmt: skip

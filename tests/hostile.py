@@ -159,6 +159,7 @@ def _lives(process: psutil.Process) -> bool:
 def hostile_site(folder: Path, kind: type[HostileSite] = HostileSite) -> Iterator[HostileSite]:
     """A site with the target "offsite"; taken down whatever happens."""
     site = kind(folder)
+    site.warm = False  # its processes are told by words and environment
     mark = folder / "python-path"
     mark.mkdir()
     before = os.environ.get("PYTHONPATH")

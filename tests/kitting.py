@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.site import Site
 from vaultd.kit import codes, spelling
 from vaultd.kit.shares import Share
@@ -19,11 +19,12 @@ COMMAND = [sys.executable, "-m", "vaultd"]
 
 def vaultd(*args: object, code: int | None = 0, typed: str = "", config: Path | None = None) -> str:
     """Run vaultd; its standard output. ``code`` None: any."""
-    command = [*COMMAND, *(["--config", str(config)] if config else []), *(os.fspath(str(one)) for one in args)]
-    done = subprocess.run(command, capture_output=True, text=True, input=typed)
-    assert code is None or done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    vaultd.stderr = done.stderr  # type: ignore[attr-defined]
-    return done.stdout
+    command = [*(["--config", str(config)] if config else []), *(str(one) for one in args)]
+    done = warm.run(command, input=typed.encode())
+    out, error = done.stdout.decode(), done.stderr.decode()
+    assert code is None or done.returncode == code, f"{done.returncode}\n{out}\n{error}"
+    vaultd.stderr = error  # type: ignore[attr-defined]
+    return out
 
 
 def said() -> str:

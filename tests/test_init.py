@@ -8,7 +8,6 @@ import re
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from vaultd import config, keys
 from vaultd.demo.offsite import OffsiteServer
 from vaultd.errors import EXIT_DONE, EXIT_NOT_AUTHORISED, EXIT_UNREACHABLE, EXIT_USAGE, ConfigError
@@ -49,12 +49,9 @@ class Place:
         ]  # fmt: skip
 
     def init(self, *arguments: str, answer: str = "", json_output: bool = False) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "vaultd.cli.main", "--lang", "en", "--config", str(self.file)]
-        command += ["--json"] if json_output else []
-        return subprocess.run(
-            [*command, "init", *arguments], cwd=ROOT, env={**os.environ, "PYTHONWARNINGS": "ignore"}, text=True,
-            capture_output=True, input=answer, start_new_session=True, timeout=120,
-        )  # fmt: skip
+        command = ["--lang", "en", "--config", str(self.file), *(["--json"] if json_output else [])]
+        done = warm.run([*command, "init", *arguments], input=answer.encode())
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def admit(self) -> None:
         """What the server's owner does: add the very line that init shows."""

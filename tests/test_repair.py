@@ -173,8 +173,8 @@ def test_a_lost_index_and_a_short_pack_are_mended(site: Site) -> None:
     pack = data_packs(site)[0]
     pack.chmod(0o600)
     pack.write_bytes(pack.read_bytes()[:1_200_000])
-    # Which small contents were behind the cut is chance: the live folder has all of them again, under other names.
-    (root / "again").write_text("first")
+    # Which small contents were behind the cut is chance: the live folder has all of them as they were then.
+    (root / "changed").write_text("first")
     (root / "gone").write_text("soon gone")
     answer = command(site, "repair", "records", "--target", "offsite")
     assert states(answer)["large"] == "mended" and set(states(answer).values()) == {"mended"}

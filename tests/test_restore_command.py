@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.restoring import GBK, VAULT, Stored, at, write
 from tests.watching import wait_for
 from vaultd.demo.offsite import OffsiteServer
@@ -29,11 +30,11 @@ class Lost:
         self.password = stored.repository.password_file
         self.host_key = " ".join(server.known_hosts_line().split()[1:])
 
-    def run(self, *args: str | bytes | Path, code: int = 0, **more: object) -> str:
-        done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, env=self.env(), **more)  # type: ignore[call-overload]
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        self.stderr = done.stderr
-        return str(done.stdout)
+    def run(self, *args: str | bytes | Path, code: int = 0, typed: str = "") -> str:
+        done = warm.run([os.fsdecode(one) for one in args], input=typed.encode(), env=self.env())
+        out, self.stderr = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == code, f"{done.returncode}\n{out}\n{self.stderr}"
+        return out
 
     def env(self) -> dict[str, str]:
         return {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -115,13 +117,19 @@ def test_the_vaults_folder_may_have_any_name(tmp_path: Path, name: bytes) -> Non
 
 @pytest.mark.root
 @pytest.mark.skipif(not ROOT, reason="needs root")
-def test_another_user_restores_everything_but_owners_and_is_told(stored: Stored, tmp_path: Path) -> None:
-    for folder in [tmp_path, *tmp_path.parents, stored.path.parent, *stored.path.parent.parents]:
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            os.chmod(folder, 0o755)
-    os.chmod(tmp_path, 0o777)
-    password = stored.repository.password_file
-    subprocess.run(["chmod", "-R", "a+rX", stored.path, password], check=True)
+def test_another_user_restores_everything_but_owners_and_is_told(stored: Stored) -> None:
+    # Not below pytest's folder, which every pytest of the machine closes to others when it starts.
+    with tempfile.TemporaryDirectory(prefix="vaultd-", dir="/tmp") as made:
+        folder = Path(made)
+        os.chmod(folder, 0o777)
+        _restore_as_another_user(stored, folder)
+
+
+def _restore_as_another_user(stored: Stored, folder: Path) -> None:
+    password = folder / "password"
+    shutil.copy(stored.repository.password_file, password)
+    shutil.copytree(stored.path, folder / "repository")
+    subprocess.run(["chmod", "-R", "a+rX", folder / "repository", password], check=True)
     script = f"""
 import asyncio, json, os
 from pathlib import Path
@@ -129,19 +137,19 @@ from vaultd.restic import commands
 from vaultd.restic.process import Repository
 from vaultd.restore.plan import Request, choose
 from vaultd.restore.run import Restore
-repository = Repository({str(stored.path)!r}, Path({str(password)!r}), Path({str(tmp_path / "cache")!r}))
+repository = Repository({str(folder / "repository")!r}, Path({str(password)!r}), Path({str(folder / "cache")!r}))
 plan = choose(asyncio.run(commands.snapshots(repository)), Request("patients"))
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-print(json.dumps(asyncio.run(Restore(repository, plan, Path({str(tmp_path / "out")!r})).run()).as_json()))
+print(json.dumps(asyncio.run(Restore(repository, plan, Path({str(folder / "out")!r})).run()).as_json()))
 """
-    os.mkdir(tmp_path / "cache")
-    os.chmod(tmp_path / "cache", 0o777)
+    os.mkdir(folder / "cache")
+    os.chmod(folder / "cache", 0o777)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["owners"] is False
     assert told["other_owners"] == len(describe(stored.root)) - 1  # all but the folder itself, whose owner is not asked
-    found = differences(describe(stored.root), describe(tmp_path / "out"), ignore=frozenset({"sparse", "uid", "gid"}))
+    found = differences(describe(stored.root), describe(folder / "out"), ignore=frozenset({"sparse", "uid", "gid"}))
     # trusted.* attributes and device files are root's alone.
     assert {(one.path, one.what) for one in found} == {
         (b"device", "missing"), (b"plain.txt", "xattrs"), (b"hard", "xattrs"), (b"links/hard", "xattrs"),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.site import Site, site_in, until
 from tests.verifying import overwrite
 from vaultd import targets
@@ -44,8 +45,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def command(site: Site, *args: str, code: int = 0, file: Path | None = None) -> dict[str, Any]:
     """Run vaultd; its JSON."""
-    line = [sys.executable, "-m", "vaultd", "--config", str(file or site.file), "--json", *args]
-    found = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    found = warm.run(["--config", str(file or site.file), "--json", *args])
     assert found.returncode == code, (found.returncode, found.stdout[-3000:], found.stderr[-3000:])
     document: dict[str, Any] = json.loads(found.stdout)
     return document

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.faulting import fill
 from tests.site import until
 from tests.verifying import VerifySite, damaged, overwrite, verify_site
@@ -124,14 +125,12 @@ def test_people_read_what_differs_and_what_is_whole(site: VerifySite) -> None:
     said = human(site, code=4)
     assert "NOT as on record" in said and "folder 0/file 0: damaged (" in said
     assert "no other version is known to be whole" in said
-    command = [sys.executable, "-m", "vaultd", "--config", str(site.file), "status"]
-    status = subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout.decode()
+    status = warm.run(["--config", str(site.file), "status"]).stdout.decode()
     assert "2 differences" in status and "read back within 30 d" in status
 
 
 def human(site: VerifySite, code: int = 0) -> str:
-    command = [sys.executable, "-m", "vaultd", "--config", str(site.file), "verify", "records"]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = warm.run(["--config", str(site.file), "verify", "records"])
     assert done.returncode == code, done.stderr
     return done.stdout.decode()
 

@@ -41,6 +41,7 @@ class Ground:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.prefix = folder, prefix
         self.site = Site(folder)
+        self.site.light = self.site.warm = False  # a connection and a daemon cost what they cost at work
         self.server = self.site.add_target(TARGET)
         values = {} if vault is None else {"path": vault}
         self.vault = self.site.add_vault(VAULT, settle=f"{SETTLE:g}s", max_delay="10s", **values)

@@ -32,15 +32,17 @@ class OffsiteServer:
 
     Its keys, configuration, log and pid file are beside that folder, in ``<folder>-server``. ``port`` 0 takes a free
     one, and keeps it over stop and start. Another process may make a second object for the same folder and finds the
-    server running. ``read_only`` refuses every write, as a file system mounted read-only does.
+    server running. ``read_only`` refuses every write, as a file system mounted read-only does. ``light`` spares clients
+    the costliest key agreement; without it a connection costs what it costs at a real server.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, read_only: bool = False, light: bool = True) -> None:
         self.root = Path(os.path.abspath(folder))
         self.files = self.root.with_name(self.root.name + "-server")
         self.host = LOOPBACK
         self.user = getpass.getuser() if os.geteuid() else "root"
         self.read_only = read_only
+        self.light = light
         self.identity = self.files / "user_key"
         self.host_key = self.files / "host_key"
         self.log = self.files / "sshd.log"
@@ -85,8 +87,9 @@ class OffsiteServer:
         """Start sshd and wait until it listens; returns the end of its log when it does not."""
         self._pid_file.unlink(missing_ok=True)
         settings = Settings(
-            self.port, self.user, self.host_key, self._authorized_keys, self._pid_file, self.root, self.read_only
-        )
+            self.port, self.user, self.host_key, self._authorized_keys, self._pid_file, self.root, self.read_only,
+            self.light,
+        )  # fmt: skip
         settings.write(self._config, sshd)
         before = self.log.stat().st_size if self.log.exists() else 0
         # Not -E: newer versions expand % in the log's path, older ones do not.

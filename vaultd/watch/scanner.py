@@ -7,20 +7,16 @@ argument list.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import concurrent.futures
 import contextlib
 import dataclasses
 import gc
 import json
-import multiprocessing
 import os
 import signal
 import sqlite3
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +59,8 @@ async def scan_in_process(
     """Scan a whole vault in child processes; see ``scan.scan``. Cancelling ends them. Raises VaultdError when they
     fail.
     """
+    import asyncio  # here and below: the scan of a small vault takes less time than what it does not need takes to load
+
     request = Request(str(database), vault, targets, root, accept, processes)
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "vaultd.watch.scanner", str(os.getpid()),
@@ -119,12 +117,7 @@ def scan_parallel(request: Request, on_progress: OnProgress | None = None) -> Sc
         store.close()  # before any fork: SQLite's connections do not survive one
     total.skipped |= before.skipped
     workers = (request, before.skipped, parts, os.getpid())
-    fork = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(request.processes, fork, _begin_worker, workers) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(_work, part) for part in parts]):
-            total.add(done.result())
-            if on_progress is not None:
-                on_progress(total.files, total.directories, total.size)
+    _share_out(workers, total, on_progress)
     store = Store(Path(request.database))
     try:
         rest = Walk(store, request.vault, request.targets, request.root, before.skipped, accept=request.accept)
@@ -133,6 +126,26 @@ def scan_parallel(request: Request, on_progress: OnProgress | None = None) -> Sc
     finally:
         store.close()
     return total.result(began, time.monotonic() - clock)
+
+
+def _share_out(
+    workers: tuple[Request, frozenset[bytes], list[bytes], int], total: Counts, on_progress: OnProgress | None
+) -> None:
+    """Have all parts walked by worker processes; adds what they found to ``total``. Raises OSError when one dies."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    request, _skipped, parts, _parent = workers
+    fork = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(request.processes, fork, _begin_worker, workers) as pool:
+            for done in as_completed([pool.submit(_work, part) for part in parts]):
+                total.add(done.result())
+                if on_progress is not None:
+                    on_progress(total.files, total.directories, total.size)
+    except BrokenProcessPool as error:
+        raise ChildProcessError(str(error)) from error
 
 
 def _parts(root: bytes, before: guard.Guard) -> list[bytes]:
@@ -185,7 +198,7 @@ def main() -> int:
 
     try:
         result = scan_parallel(Request(**fields), report)
-    except (OSError, StateError, sqlite3.Error, BrokenProcessPool) as error:
+    except (OSError, StateError, sqlite3.Error) as error:
         _say({"error": str(error)})
         return 1
     _say({"result": _packed(dataclasses.asdict(result))})
