@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,11 @@ import click
 
 from vaultd.cli import progress
 from vaultd.cli.base import Cli, command, pass_cli
-from vaultd.errors import EXIT_DONE, ConfigError, NotAuthorisedError
+from vaultd.errors import EXIT_DONE, ConfigError
 from vaultd.i18n import N_, _
 from vaultd.names import display
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vaultd.config import AnyTarget
 
 
@@ -89,14 +86,6 @@ def _encrypted(cli: Cli, out: Path, target: str) -> int:
     return EXIT_DONE
 
 
-def _require(_action: str, _parameters: Mapping[str, str]) -> None:
-    """Until the policy names approvals: root."""
-    if os.geteuid() != 0:
-        raise NotAuthorisedError(
-            _("plain files do not leave"), _("user {uid} may not do this").format(uid=os.geteuid()), _("run it as root")
-        )
-
-
 def _plain(cli: Cli, out: Path, target: str, vault: str) -> int:
     from vaultd import targets
     from vaultd.cli import sources
@@ -111,8 +100,13 @@ def _plain(cli: Cli, out: Path, target: str, vault: str) -> int:
     )
     repositories = {one.name: targets.repository(config, one) for one in wanted}
     listed, _unread = asyncio.run(sources.list_all(repositories, vault))
-    with progress.display(cli) as shown:
-        made = export(config, repositories, listed, vault, out, _require, lambda run: shown.show([run]), cli.note)
+    from vaultd.cli.places import opened
+    from vaultd.cli.warning_common import require
+    from vaultd.warning.desk import root_only
+
+    with opened(cli) as store, progress.display(cli) as shown:
+        asks = root_only if store is None else require(cli, store)
+        made = export(config, repositories, listed, vault, out, asks, lambda run: shown.show([run]), cli.note)
     entry = made.record.entry
     cli.record(Exported(
         vault, display(out.absolute()), caller(), made.files, made.size, bytes.fromhex(entry["manifest"]),

@@ -46,18 +46,21 @@ def order(cli: Cli, said: dict[str, str]) -> tuple[Document, bool]:
 
 def order_in_store(cli: Cli, said: dict[str, str]) -> tuple[Document, bool]:
     """Keep the order in the state folder: the next daemon takes it up."""
-    from vaultd.custody import caller
-    from vaultd.evacuate import order, view
+    from vaultd import approvals
+    from vaultd.evacuate import company, order, view
     from vaultd.store import Store
 
     _needs_state(cli)
-    given = dict(said)
+    given, config = dict(said), cli.config()
+    level, category = given.pop("level", None), given.pop("category", None)
     store = Store(cli.places().database)
     try:
+        details = order.Details(**given)
+        if order.going_on(store) is None:
+            details = company.filled(config, level, category, details)
         one, new = order.start(
-            store, cli.places().state, caller(), level=given.pop("level", None), category=given.pop("category", None),
-            details=order.Details(**given),
-        )  # fmt: skip
+            store, cli.places().state, approvals.caller(config), level=level, category=category, details=details
+        )
         return view.document(store, one), not new
     finally:
         store.close()
@@ -68,18 +71,18 @@ def end(cli: Cli, note: str) -> Document | None:
     try:
         return cli.client().end_evacuation(note)
     except NotRunningError:
-        from vaultd.custody import caller
-        from vaultd.evacuate import order, view
+        from vaultd import approvals
+        from vaultd.evacuate import company, order, view
         from vaultd.store import Store
 
         _needs_state(cli)
+        config = cli.config()
         store = Store(cli.places().database)
         try:
             one = order.going_on(store)
             if one is None:
                 return None
-            details = order.Details(note=note) if note else None
-            return view.document(store, order.end(store, cli.places().state, one, caller(), details))
+            return view.document(store, company.end(config, store, one, approvals.caller(config), note))
         finally:
             store.close()
 

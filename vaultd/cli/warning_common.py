@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,26 @@ if TYPE_CHECKING:
 LEVELS = ("I", "II", "III")
 
 
-def tell(_cli: Cli) -> Tell | None:
-    """Who takes notices. None: they are kept in the state until somebody does."""
-    return None
+def tell(cli: Cli) -> Tell:
+    """Who takes notices: the courier's outbox."""
+    from vaultd.notices.telling import teller
+
+    return teller(cli.config())
 
 
-def require(_cli: Cli, _store: Store) -> Require:
-    """Who asks for approvals: in the same store, so that what they allow and that they are used up is one thing."""
+def require(cli: Cli, store: Store) -> Require:
+    """Who asks for approvals: in the same store, so that what they allow and that they are used up is one thing. Where
+    nobody approves here yet, root decides."""
+    from vaultd import approvals
     from vaultd.warning.desk import root_only
 
-    return root_only
+    config = cli.config()
+
+    def needed(action: str, parameters: Mapping[str, object]) -> str | None:
+        found = approvals.require(config, store, action, parameters, approvals.caller(config))
+        return root_only(action, parameters) if found is None else str(found.number)
+
+    return needed
 
 
 @contextlib.contextmanager
@@ -56,12 +66,10 @@ def opened(cli: Cli) -> Iterator[Desk]:
     store = Store(database)
     try:
         yield Desk(config, store, caller(), require(cli, store))
-        taker = tell(cli)
-        if taker is not None:
-            try:
-                telling.hand_over(store, taker)
-            except StateError as error:  # what was ordered is done; the daemon hands the notice over later
-                cli.note(_("Nobody was told yet: {error}").format(error=error))
+        try:
+            telling.hand_over(store, tell(cli))
+        except StateError as error:  # what was ordered is done; the daemon hands the notice over later
+            cli.note(_("Nobody was told yet: {error}").format(error=error))
     finally:
         store.close()
 

@@ -91,7 +91,7 @@ class Api:
                 route("/v1/evacuations", "POST", Role.OPERATE, self.evacuate),
                 route("/v1/evacuations", "GET", Role.VIEW, self.evacuation),
                 route("/v1/pull-list", "GET", Role.VIEW, self.pull_list),
-                route("/v1/evacuations/end", "POST", Role.ADMIN, self.end_evacuation),
+                route("/v1/evacuations/end", "POST", Role.DIRECT, self.end_evacuation),
             ],
             exception_handlers={HTTPException: _http_error, Exception: _bug},
         )
@@ -182,9 +182,9 @@ class Api:
         body = await _checked(request, schemas.EvacuationBody)
         said = {name: value for name, value in body.model_dump().items() if isinstance(value, str)}
         level, category = said.pop("level", None), said.pop("category", None)
-        who = self._who(request, peer)
-        log.warning("evacuation ordered by %s", who)
-        asked = EvacuationRequest(level, category, said, body.drill, who)
+        caller = self.caller(request, peer)
+        log.warning("evacuation ordered by %s", caller.who)
+        asked = EvacuationRequest(level, category, said, body.drill, caller)
         found, joined = await self.service.evacuate(asked)
         return schemas.EvacuationAnswer(joined=joined, document=found)
 
@@ -199,7 +199,7 @@ class Api:
     async def end_evacuation(self, request: Request, peer: Peer) -> schemas.EvacuationAnswer:
         """POST /v1/evacuations/end."""
         body = await _checked(request, schemas.EvacuationBody)
-        found = await self.service.end_evacuation(self._who(request, peer), body.note or "")
+        found = await self.service.end_evacuation(self.caller(request, peer), body.note or "")
         return schemas.EvacuationAnswer(joined=False, document=found)
 
     def caller(self, request: Request, peer: Peer) -> Caller:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from vaultd.approvals import Request
+from vaultd.approvals import Caller, Request
 from vaultd.model import Progress
 from vaultd.store.alerts import Alert
 
@@ -98,13 +98,13 @@ class BackupRequest:
 
 @dataclass(frozen=True, slots=True)
 class EvacuationRequest:
-    """An order, or what is filled in later. ``said``: the details by their names; ``who`` is for the record."""
+    """An order, or what is filled in later. ``said``: the details by their names."""
 
     level: str | None
     category: str | None
     said: dict[str, str]
     drill: bool
-    who: str
+    caller: Caller
 
 
 class Service(Protocol):
@@ -140,8 +140,8 @@ class Service(Protocol):
     async def evacuation(self) -> dict[str, Any] | None:
         """The document of the evacuation that goes on (``evacuate.view``)."""
 
-    async def end_evacuation(self, who: str, note: str) -> dict[str, Any] | None:
-        """End the one that goes on; its document, or None when there is none."""
+    async def end_evacuation(self, caller: Caller, note: str) -> dict[str, Any] | None:
+        """End the one that goes on; its document, or None when there is none. Raises ApprovalMissingError."""
 
     async def pull_list(self) -> dict[str, Any] | None:
         """The kept pull list (``pull.kept``); None while there is none."""

@@ -23,6 +23,7 @@ from vaultd.daemon.assembly import Assembly, at_work
 from vaultd.daemon.clock import ClockCheck
 from vaultd.daemon.disks import DiskWatch
 from vaultd.daemon.lock import exclusive
+from vaultd.daemon.media import MediaWorkers
 from vaultd.daemon.notices import NoticeWatch
 from vaultd.daemon.publishing import Publisher
 from vaultd.daemon.retention import Retention
@@ -34,6 +35,7 @@ from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
 from vaultd.kit import register
 from vaultd.media import items
+from vaultd.notices.telling import teller
 from vaultd.protect.alarm import check_overdue
 from vaultd.protect.worker import Worker
 
@@ -69,26 +71,31 @@ async def _main(config: Config) -> None:
             _connect(worker, watches.values())
             if config.verify.scheduled:
                 worker.spare = Daily(config, worker.target.name, board.show)
-        service = DaemonService(assembly, watches, board, started)
+        media = MediaWorkers(assembly, watches, lambda worker: _connect(worker, watches.values()))
+        regular = list(assembly.workers.items())
+        await asyncio.to_thread(media.take_up)
+        disks = DiskWatch(config, assembly.store, assembly.context.custody)
+        service = DaemonService(assembly, watches, board, started, disks.keep_step)
         automatic = any(vault.retention.auto for vault in config.vault)
         members = await asyncio.to_thread(persons.settled, config, assembly.store)
         async with serve(service, config.control.socket, config.control.group, members):
             retention = [asyncio.create_task(Retention(assembly).run(), name="retention")] if automatic else []
             tasks = [
                 *(asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in watches.items()),
-                *(
-                    asyncio.create_task(worker.run(), name=f"target {name}")
-                    for name, worker in assembly.workers.items()
-                ),
+                *(asyncio.create_task(worker.run(), name=f"target {name}") for name, worker in regular),
+                asyncio.create_task(media.run(), name="media"),
                 asyncio.create_task(_check_clock_and_age(assembly), name="alerts"),
                 asyncio.create_task(_sign(assembly.context.custody), name="ledger"),
                 asyncio.create_task(Publisher(config, assembly.context.custody).run(), name="anchors"),
                 asyncio.create_task(service.evacuator.run(), name="evacuation"),
                 asyncio.create_task(keeping.keep(config), name="keys for media"),
-                asyncio.create_task(DiskWatch(config, assembly.store, assembly.context.custody).run(), name="disks"),
+                asyncio.create_task(disks.run(), name="disks"),
                 asyncio.create_task(NoticeWatch(config, assembly.store).run(), name="notices"),
                 asyncio.create_task(
-                    WarningTask(config, assembly.store, warnings.means(assembly, watches)).run(), name="warnings"
+                    WarningTask(
+                        config, assembly.store, warnings.means(assembly, watches, service.evacuate_for), teller(config)
+                    ).run(),
+                    name="warnings",
                 ),
                 *retention,
             ]

@@ -10,19 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaultd import approvals, places, status
-from vaultd.approvals import requests
+from vaultd.approvals import Caller, requests
 from vaultd.control.service import BackupRequest, EvacuationRequest, Job
 from vaultd.daemon.assembly import Assembly
 from vaultd.daemon.backup import backup, chosen, state_of
-from vaultd.daemon.evacuating import Evacuator
+from vaultd.daemon.evacuating import Evacuator, KeepStep
 from vaultd.daemon.watching import VaultWatch, scan_vault
 from vaultd.errors import BusyError, NotRunningError, VaultdError
-from vaultd.evacuate import order, view
+from vaultd.evacuate import company, order, view
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.protect.refs import VaultRef
 from vaultd.pull import kept
 from vaultd.store.alerts import Alert
+from vaultd.store.evacuations import Evacuation
+from vaultd.store.warningrows import WarningRow
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +54,14 @@ class Board:
 class DaemonService:
     """Implements ``control.service.Service``."""
 
-    def __init__(self, assembly: Assembly, watches: Mapping[str, VaultWatch], board: Board, started: int) -> None:
+    def __init__(
+        self, assembly: Assembly, watches: Mapping[str, VaultWatch], board: Board, started: int, keep_step: KeepStep
+    ) -> None:
         self.assembly = assembly
         self.watches = watches
         self.board = board
         self.started = started
-        self.evacuator = Evacuator(assembly, watches)
+        self.evacuator = Evacuator(assembly, watches, keep_step)
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -172,13 +176,28 @@ class DaemonService:
 
     async def evacuate(self, request: EvacuationRequest) -> tuple[dict[str, Any], bool]:
         """Order an evacuation: it is kept first, and goes on from there."""
-        store, state = self.assembly.store, self.assembly.context.config.host.state
-        one, new = await asyncio.to_thread(
-            order.start, store, state, request.who, level=request.level, category=request.category,
-            details=order.Details(**request.said), drill=request.drill,
-        )  # fmt: skip
+        config, store = self.assembly.context.config, self.assembly.store
+
+        def ordered() -> tuple[Evacuation, bool]:
+            said = company.filled(config, request.level, request.category, order.Details(**request.said))
+            return order.start(
+                store, config.host.state, request.caller, level=request.level, category=request.category,
+                details=said if order.going_on(store) is None else order.Details(**request.said), drill=request.drill,
+            )  # fmt: skip
+
+        one, new = await asyncio.to_thread(ordered)
         self.evacuator.wake()
         return await asyncio.to_thread(view.document, store, one), not new
+
+    async def evacuate_for(self, warning: WarningRow) -> None:
+        """What the response policy orders for a warning. A warning for practice moves nothing real."""
+        if warning.drill:
+            return
+        category = warning.category if warning.category in order.CATEGORIES else "other"
+        caller = Caller("daemon", "", "daemon")
+        await self.evacuate(
+            EvacuationRequest(warning.level, category, {"warning": warning.id}, False, caller)
+        )  # fmt: skip
 
     async def evacuation(self) -> dict[str, Any] | None:
         """The document of the evacuation that goes on."""
@@ -186,16 +205,20 @@ class DaemonService:
         one = await asyncio.to_thread(order.going_on, store)
         return None if one is None else await asyncio.to_thread(view.document, store, one)
 
-    async def end_evacuation(self, who: str, note: str) -> dict[str, Any] | None:
-        """End it."""
-        store, state = self.assembly.store, self.assembly.context.config.host.state
+    async def end_evacuation(self, caller: Caller, note: str) -> dict[str, Any] | None:
+        """End it, with the approvals that the policy asks for."""
+        config, store = self.assembly.context.config, self.assembly.store
         one = await asyncio.to_thread(order.going_on, store)
         if one is None:
             return None
-        details = order.Details(note=note) if note else None
-        ended = await asyncio.to_thread(order.end, store, state, one, who, details)
+        going = one
+
+        def ended() -> Evacuation:
+            return company.end(config, store, going, caller, note)
+
+        over = await asyncio.to_thread(ended)
         self.evacuator.wake()
-        return await asyncio.to_thread(view.document, store, ended)
+        return await asyncio.to_thread(view.document, store, over)
 
     async def pull_list(self) -> dict[str, Any] | None:
         """The kept pull list."""

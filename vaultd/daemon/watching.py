@@ -65,6 +65,10 @@ class VaultWatch:
     def _from_thread(self, vault: int, heard: float) -> None:
         self._loop.call_soon_threadsafe(self._touched, vault, heard)
 
+    def use(self, vault: VaultRef) -> None:
+        """The same vault with other targets: what is seen from now on is owed to them."""
+        self.vault = self._intake.vault = vault
+
     def ask_for_scan(self) -> None:
         """Have everything looked at again, soon."""
         """From any thread."""

@@ -28,7 +28,7 @@ from vaultd.restore.whole import WholeRestore
 
 ACTION = "plain-export"
 
-Require = Callable[[str, Mapping[str, str]], None]
+Require = Callable[[str, Mapping[str, object]], object]
 """Says whether an action with these parameters is approved. Raises NotAuthorisedError where it is not."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from vaultd.approvals import Caller
 from vaultd.custody import owe
 from vaultd.errors import ConfigError
 from vaultd.i18n import _
@@ -53,7 +54,7 @@ def check(level: str | None, category: str | None) -> None:
 
 
 def start(
-    store: Store, state: Path, who: str, *, level: str | None = None, category: str | None = None,
+    store: Store, state: Path, caller: Caller, *, level: str | None = None, category: str | None = None,
     details: Details | None = None, drill: bool = False,
 ) -> tuple[Evacuation, bool]:  # fmt: skip
     """Order an evacuation. Returns it, and whether it is new: one that goes on already is joined, and what is said of
@@ -63,15 +64,14 @@ def start(
     with store.database.write():
         going = store.open_evacuation(drill=drill)
         if going is not None:
-            return judge(store, state, going, who, level=level, category=category, details=details), False
+            return judge(store, state, going, caller.who, level=level, category=category, details=details), False
         prefix = f"{'DRILL' if drill else 'E'}-{time.localtime().tm_year}-"
         number = f"{prefix}{store.next_evacuation_number(prefix):03}"
-        one = Evacuation(
-            number, drill, ORDERED, level or "I", category or "unspecified", who, time.time_ns(), None, boot_id(),
-            details.given(),
-        )  # fmt: skip
+        said = {**details.given(), "requester": caller.name, "account": caller.account}
+        now, kind = time.time_ns(), category or "unspecified"
+        one = Evacuation(number, drill, ORDERED, level or "I", kind, caller.who, now, None, boot_id(), said)
         store.add_evacuation(one)
-        note(store, state, one, ORDERED, who)
+        note(store, state, one, ORDERED, caller.who)
     return one, True
 
 
@@ -114,8 +114,11 @@ def copied(store: Store, state: Path, one: Evacuation) -> Evacuation:
     return changed
 
 
-def end(store: Store, state: Path, one: Evacuation, who: str, details: Details | None = None) -> Evacuation:
-    """End it. What is not safe yet stays pending, and is protected as on any other day."""
+def end(
+    store: Store, state: Path, one: Evacuation, who: str, details: Details | None = None, request: str | None = None
+) -> Evacuation:  # fmt: skip
+    """End it. What is not safe yet stays pending, and is protected as on any other day. ``request``: the approval under
+    which it is ended."""
     moment = time.time_ns()
     given = {**one.detail, **(details or Details()).given()}
     changed = replace(one, state=ENDED, ended=moment, detail=given)
@@ -129,7 +132,8 @@ def end(store: Store, state: Path, one: Evacuation, who: str, details: Details |
                     drill=1 if one.drill else None,
                 ))  # fmt: skip
         store.change_evacuation(one.id, state=ENDED, ended=moment, detail=given)
-        note(store, state, changed, ENDED, who)
+        said = replace(changed, detail={**given, "request": request}) if request else changed
+        note(store, state, said, ENDED, who)
     return changed
 
 

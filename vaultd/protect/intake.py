@@ -33,7 +33,7 @@ class Intake:
         self, store: Store, vault: VaultRef, touched: Callable[[int, float], None], scan_all: Callable[[], None]
     ) -> None:
         self._store = store
-        self._vault = vault
+        self.vault = vault
         self._touched = touched
         self._scan_all = scan_all
 
@@ -45,12 +45,12 @@ class Intake:
         try:
             self._take(hints)
         except StateError as error:
-            log.warning("vault %s: %d hints could not be written: %s", self._vault.name, len(hints), error)
+            log.warning("vault %s: %d hints could not be written: %s", self.vault.name, len(hints), error)
             self._scan_all()
 
     def _take(self, hints: list[Hint]) -> None:
         everything, heard = Hint(b"", HintKind.DIRECTORY), time.monotonic()
-        vault, accept = self._vault, self._store.accepted(self._vault.id)
+        vault, accept = self.vault, self._store.accepted(self.vault.id)
         if everything in hints:  # in a process of its own
             self._scan_all()
         rest = [hint for hint in hints if hint != everything]
