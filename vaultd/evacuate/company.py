@@ -121,7 +121,7 @@ def _notice(config: Config, one: Evacuation, step: str, more: str) -> Notice:
     }
     kind = words.category(one.category)
     title = titles[step]().format(id=one.id, level=one.level, category=kind, more=more)
-    lines = [title, _("Since: {seconds} ago, by {who}").format(
+    lines = [title, _("Ordered {seconds} ago by {who}").format(
         seconds=duration((time.time_ns() - one.ordered) / 1e9), who=one.detail.get("on_duty") or one.who)]  # fmt: skip
     if step == "ordered":
         lines.append(_("It is carried out already. See how far it is: vaultd evacuate watch"))
