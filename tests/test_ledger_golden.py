@@ -171,6 +171,10 @@ LATER: list[Body] = [
     ),
     events.EvacuationMeasured("E-2026-001", "payload-safe", "bunker", 9_000, 20, 2**20, 0, 1),
     events.ImprovementNoted("I-1", "E-2026-001", "open", "备用线路", "李娜", "2026-12-31", "uid 0"),
+    events.StepTicked(
+        "E-2026-001", "fire", "people-first", "open", "", "2026-11-28T05:10:31Z", "host-clock", "uid 0",
+        text="先救人", role="值班员", limit_ms=60_000,
+    ),
 ]  # fmt: skip
 """Of every type that came after the golden ledger was written, which no later code may change either: later.jsonl."""
 

@@ -38,7 +38,7 @@ CATEGORIES = ("unspecified", "fire", "flood", "theft", "power-cut", "leak-or-los
         "judge": ("vaultd.cli.evacuate:judge_command", N_("Fill in what was left out of the order.")),
         "end": ("vaultd.cli.evacuate:end_command", N_("End the evacuation.")),
         "list": ("vaultd.cli.evacuate_show:list_command", N_("List the evacuations and drills there were.")),
-        "tick": ("vaultd.cli.evacuate_tick:tick_command", N_("Tick a step of the playbook off.")),
+        "tick": ("vaultd.cli.evacuate_tick:evacuate_command", N_("Tick a step of the playbook off.")),
         "sign-off": ("vaultd.cli.evacuate_signoff:sign_off_command", N_("Sign for a disk that leaves.")),
         "receive": ("vaultd.cli.evacuate_signoff:receive_command", N_("Sign for what has arrived at the other end.")),
         "medium": ("vaultd.cli.evacuate_medium:medium_group", N_("A removable disk as a target.")),

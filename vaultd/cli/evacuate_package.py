@@ -63,7 +63,7 @@ def _chosen(cli: Cli, target: str) -> AnyTarget:
     if target:
         return config.target_named(target)
     if not config.target:
-        raise ConfigError(_("the bag"), _("there is no target and no medium"), _("vaultd target add"))
+        raise ConfigError(_("the bag"), _("there is no target and no medium"), _("add one: vaultd target add"))
     return config.target[0]
 
 

@@ -25,13 +25,13 @@ def document(cli: Cli) -> Document | None:
     try:
         return cli.client().evacuation()
     except NotRunningError:
-        from vaultd.evacuate import order, view
+        from vaultd.evacuate import order, room
         from vaultd.store import Store
 
         store = Store(cli.places().database, read_only=True)
         try:
             one = order.going_on(store)
-            return None if one is None else view.document(store, one)
+            return None if one is None else room.document(cli.config(), store, one)
         finally:
             store.close()
 
@@ -47,7 +47,7 @@ def order(cli: Cli, said: dict[str, str]) -> tuple[Document, bool]:
 def order_in_store(cli: Cli, said: dict[str, str]) -> tuple[Document, bool]:
     """Keep the order in the state folder: the next daemon takes it up."""
     from vaultd import approvals
-    from vaultd.evacuate import company, order, view
+    from vaultd.evacuate import company, order, room
     from vaultd.store import Store
 
     _needs_state(cli)
@@ -61,7 +61,7 @@ def order_in_store(cli: Cli, said: dict[str, str]) -> tuple[Document, bool]:
         one, new = order.start(
             store, cli.places().state, approvals.caller(config), level=level, category=category, details=details
         )
-        return view.document(store, one), not new
+        return room.document(config, store, one), not new
     finally:
         store.close()
 
@@ -72,7 +72,7 @@ def end(cli: Cli, note: str) -> Document | None:
         return cli.client().end_evacuation(note)
     except NotRunningError:
         from vaultd import approvals
-        from vaultd.evacuate import company, order, view
+        from vaultd.evacuate import company, order, room
         from vaultd.store import Store
 
         _needs_state(cli)
@@ -82,7 +82,7 @@ def end(cli: Cli, note: str) -> Document | None:
             one = order.going_on(store)
             if one is None:
                 return None
-            return view.document(store, company.end(config, store, one, approvals.caller(config), note))
+            return room.document(config, store, company.end(config, store, one, approvals.caller(config), note))
         finally:
             store.close()
 

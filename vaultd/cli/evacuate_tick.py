@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -78,3 +79,8 @@ def step_json(row: StepRow) -> dict[str, Any]:
         "state": row.state, "person": row.person, "time": rfc3339(row.at), "time_source": row.time_source,
         "note": row.note, "items": json.loads(row.items), "who": row.who,
     }  # fmt: skip
+
+
+evacuate_command = copy.copy(tick_command)
+"""The same for an evacuation."""
+evacuate_command.examples = ["vaultd evacuate tick people-first --of E-2026-001 --playbook fire --by 张伟"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from vaultd import alerts
 from vaultd.cli.format import duration, local, number, parse_rfc3339, rate, size, table
-from vaultd.i18n import N_, _
+from vaultd.i18n import N_, _, language
 
 CATEGORIES = {
     "unspecified": N_("not specified"), "fire": N_("fire"), "flood": N_("flood"), "theft": N_("theft"),
@@ -31,7 +31,7 @@ def local_time(text: str) -> str:
 
 def page(found: Document) -> str:
     """The whole document."""
-    parts = [head(found), tiers(found), targets(found)]
+    parts = [head(found), tiers(found), targets(found), disks(found), people(found), steps(found)]
     if found["alerts"]:
         parts.append("\n".join(_alert(one) for one in found["alerts"]))
     return "\n\n".join(part for part in parts if part)
@@ -81,6 +81,57 @@ def targets(found: Document) -> str:
         )
         lines.append(text)
         lines += [f"  {_alert(alert)}" for alert in one["alerts"]]
+    return "\n".join(lines)
+
+
+def disks(found: Document) -> str:
+    """Which disks are still to be pulled, the first ones by name, and who has signed for those that left."""
+    if not found.get("disks"):
+        return ""
+    gone = [one for one in found["disks"] if one["signed_off"]]
+    text = _("Disks: {count} to pull, {gone} signed off: vaultd disks pull-list")
+    lines = [text.format(count=number(len(found["disks"]) - len(gone)), gone=number(len(gone)))]
+    for one in [one for one in found["disks"] if not one["signed_off"]][:4]:
+        left = (
+            _("NOT YET OFF-SITE: {files} files, {size}").format(
+                files=number(one["pending_files"]), size=size(one["pending_bytes"]))
+            if one["pending_files"] else _("all on it is safe off-site")
+        )  # fmt: skip
+        lines.append(
+            _plain(f"  #{one['number']}  {_('bay')} {one['bay'] or '?'}  {one['label'] or one['disk']}: {left}")
+        )
+    for one in gone[-4:]:
+        text = _("{label}: {by} to {to}, {time}")
+        lines.append("  [x] " + _plain(text.format(
+            label=one["label"] or one["disk"], by=one["signed_off"]["by"], to=one["signed_off"]["to"],
+            time=local_time(one["signed_off"]["time"]),
+        )))  # fmt: skip
+    return "\n".join(lines)
+
+
+def people(found: Document) -> str:
+    """Who was told, and who has answered."""
+    told = sorted({one["person"] or one["channel"] for one in found.get("told") or () if one["state"] == "sent"})
+    failed = sorted({one["person"] or one["channel"] for one in found.get("told") or () if one["state"] == "failed"})
+    answered = [one["person"] for one in found.get("answers") or () if one["state"] == "acknowledged"]
+    waiting = [one["person"] for one in found.get("answers") or () if one["state"] != "acknowledged"]
+    rows = [
+        (_("Told: {names}"), told), (_("NOT TOLD: {names}"), failed), (_("Answered: {names}"), answered),
+        (_("Not answered: {names}"), waiting),
+    ]  # fmt: skip
+    return "\n".join(_plain(form.format(names=", ".join(names))) for form, names in rows if names)
+
+
+def steps(found: Document) -> str:
+    """The playbook with its ticks."""
+    lines = []
+    chinese = language().startswith("zh")
+    for one in found.get("steps") or ():
+        mark = {"open": "[ ]", "skipped": "[-]"}.get(one["state"], "[x]")
+        text = one["text"]["zh" if chinese else "en"]
+        more = f" ({one['person']}, {local_time(one['time'])})" if one["person"] else ""
+        late = " " + _("LATE") if one["late"] else ""
+        lines.append(_plain(f"{mark} {one['step']}: {text}{more}{late}"))
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from vaultd.daemon.backup import backup, chosen, state_of
 from vaultd.daemon.evacuating import Evacuator, KeepStep
 from vaultd.daemon.watching import VaultWatch, scan_vault
 from vaultd.errors import BusyError, NotRunningError, VaultdError
-from vaultd.evacuate import company, order, view
+from vaultd.evacuate import company, order, room
 from vaultd.i18n import _
 from vaultd.model import Progress
 from vaultd.protect.refs import VaultRef
@@ -187,7 +187,7 @@ class DaemonService:
 
         one, new = await asyncio.to_thread(ordered)
         self.evacuator.wake()
-        return await asyncio.to_thread(view.document, store, one), not new
+        return await asyncio.to_thread(room.document, config, store, one), not new
 
     async def evacuate_for(self, warning: WarningRow) -> None:
         """What the response policy orders for a warning. A warning for practice moves nothing real."""
@@ -201,9 +201,9 @@ class DaemonService:
 
     async def evacuation(self) -> dict[str, Any] | None:
         """The document of the evacuation that goes on."""
-        store = self.assembly.store
+        config, store = self.assembly.context.config, self.assembly.store
         one = await asyncio.to_thread(order.going_on, store)
-        return None if one is None else await asyncio.to_thread(view.document, store, one)
+        return None if one is None else await asyncio.to_thread(room.document, config, store, one)
 
     async def end_evacuation(self, caller: Caller, note: str) -> dict[str, Any] | None:
         """End it, with the approvals that the policy asks for."""
@@ -218,7 +218,7 @@ class DaemonService:
 
         over = await asyncio.to_thread(ended)
         self.evacuator.wake()
-        return await asyncio.to_thread(view.document, store, over)
+        return await asyncio.to_thread(room.document, config, store, over)
 
     async def pull_list(self) -> dict[str, Any] | None:
         """The kept pull list."""
