@@ -97,9 +97,8 @@ def disks(found: Document) -> str:
                 files=number(one["pending_files"]), size=size(one["pending_bytes"]))
             if one["pending_files"] else _("all on it is safe off-site")
         )  # fmt: skip
-        lines.append(
-            _plain(f"  #{one['number']}  {_('bay')} {one['bay'] or '?'}  {one['label'] or one['disk']}: {left}")
-        )
+        bay = _("bay {bay}").format(bay=one["bay"] or "?")
+        lines.append(_plain(f"  #{one['number']}  {bay}  {one['label'] or one['disk']}: {left}"))
     for one in gone[-4:]:
         text = _("{label}: {by} to {to}, {time}")
         lines.append("  [x] " + _plain(text.format(
