@@ -248,6 +248,10 @@ KINDS: dict[str, Kind] = {
         _W, N_("the recovery kit {kit} was good until {day}: its custodians have no valid one"),
         N_("make a new one and hand it out: vaultd kit create; then vaultd kit revoke {kit}"),
     ),
+    "drill-overdue": Kind(
+        _W, N_("no evacuation was practised for {seconds}; it is to be every {every_seconds}"),
+        N_("practise one: vaultd evacuate start --drill"),
+    ),
     "internal": Kind(
         _C, N_("something failed inside vaultd: {error}"),
         N_("this is a bug: report it with the log (journalctl -u vaultd)")

@@ -33,6 +33,7 @@ from vaultd.daemon.verifying import Daily
 from vaultd.daemon.warnings import WarningTask
 from vaultd.daemon.watching import VaultWatch
 from vaultd.errors import StateError
+from vaultd.evacuate import practice
 from vaultd.kit import register
 from vaultd.media import items
 from vaultd.notices.telling import teller
@@ -165,6 +166,7 @@ async def _check_clock_and_age(assembly: Assembly) -> None:
             if tick % DATES_TICKS == 0:
                 await asyncio.to_thread(register.settle, assembly.store, register.today())
                 await asyncio.to_thread(items.raise_alerts, assembly.store)
+                await asyncio.to_thread(practice.settle, assembly.context.config, assembly.store)
                 await asyncio.to_thread(approvals.raise_alerts, assembly.store)
                 await asyncio.to_thread(approvals.put_aside, assembly.context.config, assembly.store, "daemon")
         await asyncio.sleep(OVERDUE_SECONDS)

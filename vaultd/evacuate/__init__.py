@@ -5,6 +5,9 @@ the building by hand.
 ``journal``    what becomes of its batches and tiers, in the store and on record, in one transaction
 ``view``       how far it is, for ``evacuate watch``, ``status`` and ``--json``
 ``rehearsal``  a drill: a host of its own, with a payload and a repository of its own
+``practice``   whether that was done as often as it is to be
+``room``       what the duty room sees beside the copying
+``company``    who directs, who is told, which steps, which approval is owed
 ``current``    which evacuation a disk that leaves belongs to
 ``device``     a block device before anything is written to it: refusals, file system, mount
 ``medium``     media that were prepared as targets: which, where, and as workers take them
