@@ -68,7 +68,8 @@ _ALERTS = {
     "ledger-stopped": N_("ledger signs nothing more"), "ledger-missing": N_("no ledger"),
     "ledger-inconsistent": N_("another history of the ledger"), "anchor-overdue": N_("anchor overdue"),
     "approval-late": N_("approval owed"), "person-on-paper": N_("person accepted on paper"),
-    "internal": N_("fault in vaultd"), "packs-damaged": N_("packs damaged"), "kit-expired": N_("recovery kit expired"), "drill-overdue": N_("drill overdue"),
+    "internal": N_("fault in vaultd"), "packs-damaged": N_("packs damaged"), "kit-expired": N_("recovery kit expired"),
+    "drill-overdue": N_("drill overdue"),
 }  # fmt: skip
 
 _FIELDS = {
