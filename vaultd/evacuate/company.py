@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vaultd import approvals
-from vaultd.approvals import Caller
+from vaultd.approvals import ApprovalMissingError, Caller
 from vaultd.config.model import Config
 from vaultd.custody import owe
 from vaultd.errors import VaultdError
@@ -97,10 +97,15 @@ def end(config: Config, store: Store, one: Evacuation, caller: Caller, note: str
     ApprovalMissingError."""
     with store.database.write():
         request = None
-        if not one.drill:
-            found = approvals.require(approvals.fresh(config), store, END, {"evacuation": one.id}, caller)
-            request = None if found is None else str(found.number)
-        return order.end(store, config.host.state, one, caller.who, Details(note=note or None), request)
+        try:
+            if not one.drill:
+                found = approvals.require(approvals.fresh(config), store, END, {"evacuation": one.id}, caller)
+                request = None if found is None else str(found.number)
+        except ApprovalMissingError as error:  # what is asked for with it must stay
+            missing = error
+        else:
+            return order.end(store, config.host.state, one, caller.who, Details(note=note or None), request)
+    raise missing
 
 
 def say(config: Config, one: Evacuation, step: str, tell: Tell, more: str = "") -> None:
