@@ -32,6 +32,7 @@ LAYERS = (
     {"protect", "restore"},
     {"kit", "media"},
     {"warning"},  # and playbooks
+    {"affairs"},  # what the status says of all these
     {"doctor", "bag", "report", "status"},
     {"drill", "verify", "pull"},
     {"evacuate"},
