@@ -1,4 +1,4 @@
-"""What the status says beside protection: the kit, the media register, warnings, evacuations, approvals (docs/json.md)."""
+"""What the status says beside protection: kit, media register, warnings, evacuations, approvals (docs/json.md)."""
 
 from __future__ import annotations
 
