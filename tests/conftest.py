@@ -39,6 +39,8 @@ settings.register_profile("patient", settings(), deadline=None, suppress_health_
 settings.load_profile("patient")
 
 SLOWEST = (
+    "test_evacuation", "test_evacuate_medium", "test_warning_daemon", "test_hurry", "test_evacuation_wired",
+    "test_report_evacuation_pages", "test_evacuate_package",
     "test_retain", "test_faults_crash", "test_faults_roots", "test_repair", "test_custody", "test_verify_daily",
     "test_faults_target_locks", "test_demo", "test_faults_target_line", "test_verify_command", "test_faults_files",
     "test_verify_faults", "test_faults_moments", "test_faults_files_moving", "test_faults_line", "test_dumps",
@@ -46,7 +48,6 @@ SLOWEST = (
     "test_kit", "test_faults_files_unread", "test_faults_target_room", "test_kit_migrate", "test_manifest",
     "test_faults_ledger", "test_kit_making", "test_faults_target_trust", "test_faults_clock", "test_faults_burst",
     "test_drill", "test_report_pages", "test_ledger_tamper", "test_restic_ssh", "test_scan_process",
-    "test_warning_daemon",
 )  # fmt: skip
 """The files that take longest, longest first. A worker gets whole files (their sites are shared within one): with one
 of these left for the end, three of four workers wait for it, five minutes of twenty."""
