@@ -382,7 +382,7 @@ def test_a_real_order_ends_a_drill_at_once(ward: Ward) -> None:
 def test_a_command_that_has_the_target_to_itself_makes_way(ward: Ward) -> None:
     ward.ready()
     ward.fill("charts", 1, 1000)
-    ward.line.rate = 2e3  # it will be at work for a while
+    ward.line.rate = 20e3  # it will be at work for a while
     forgetting = subprocess.Popen(
         [sys.executable, "-m", "vaultd", "--config", ward.file, "forget", "charts", "--yes"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -84,9 +84,9 @@ def _practise(
     from vaultd.control.client import Client
     from vaultd.evacuate.rehearsal import TIERS, Measured
 
-    client = Client(drill.state / "run" / "vaultd.sock")
-    with _daemon(drill):
-        _until(lambda: _protected(client), START_SECONDS, _("the drill's vaults are not protected yet"), real)
+    client = Client(drill.socket)
+    with _daemon(drill) as child:
+        _until(child, lambda: _protected(client), START_SECONDS, _("the drill's vaults are not protected yet"), real)
         drill.fill(size)
         document, _joined = client.evacuate({**said, "drill": True})
         cli.note(_("DRILL: ordered; {size} are on their way.").format(size=units.size(size)))
@@ -97,7 +97,7 @@ def _practise(
             document = found if found is not None else document
             return bool(document["evacuation"]["state"] == "copied")
 
-        complete = _until(over, limit, "", real)
+        complete = _until(child, over, limit, "", real)
         measured = [
             Measured("tier-safe", one["target"], _milliseconds(document, one), one["safe_files"], one["safe_bytes"])
             for one in document["tiers"] if one["safe_at"] is not None and one["tier"] == TIERS
@@ -122,7 +122,7 @@ def _protected(client: Any) -> bool:
     )
 
 
-def _until(true: Any, seconds: float, what: str, real: Any) -> bool:
+def _until(child: subprocess.Popen[bytes], true: Any, seconds: float, what: str, real: Any) -> bool:
     """Poll. False when the time is up and nothing is said of ``what``. A real order ends every drill at once."""
     deadline = time.monotonic() + seconds
     while True:
@@ -134,6 +134,8 @@ def _until(true: Any, seconds: float, what: str, real: Any) -> bool:
                 _("the drill"), _("a real evacuation was ordered: the drill is broken off"),
                 _("see vaultd evacuate watch"),
             )  # fmt: skip
+        if child.poll() is not None:
+            raise VaultdError(_("the drill"), _("its daemon has ended"), _("try vaultd run: does it start here?"))
         if time.monotonic() > deadline:
             if what:
                 raise PartialError(_("the drill"), what, _("see vaultd target check"))
@@ -142,7 +144,7 @@ def _until(true: Any, seconds: float, what: str, real: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _daemon(drill: Rehearsal) -> Iterator[None]:
+def _daemon(drill: Rehearsal) -> Iterator[subprocess.Popen[bytes]]:
     """The drill's own daemon."""
     with open(drill.folder / "daemon.log", "ab", opener=_private) as stream:
         child = subprocess.Popen(
@@ -150,7 +152,7 @@ def _daemon(drill: Rehearsal) -> Iterator[None]:
             stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
         )  # fmt: skip
     try:
-        yield
+        yield child
     finally:
         child.send_signal(signal.SIGTERM)
         try:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -57,11 +58,13 @@ class Measured:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """The folder of one drill. ``number`` is that of its evacuation."""
+    """The folder of one drill. ``number`` is that of its evacuation; ``sockets``: a folder whose path is short, as the
+    kernel wants it for a socket."""
 
     config: Config
     number: str
     folder: Path
+    sockets: Path
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     """SHA-256 of each file of the payload, by vault and name."""
 
@@ -75,6 +78,11 @@ class Rehearsal:
         """Its state folder."""
         return self.folder / "state"
 
+    @property
+    def socket(self) -> Path:
+        """Its daemon's control socket."""
+        return self.sockets / "vaultd.sock"
+
     def vault(self, tier: int) -> Path:
         """The folder of a tier's payload."""
         return self.folder / VAULT.format(tier=tier)
@@ -83,7 +91,8 @@ class Rehearsal:
         """Write the configuration, and make the folders: nothing is in them but a marker."""
         files.make_private_directory(self.state)
         rows = ["[host]", f"name = {toml_value(self.config.host.name)}", f"state = {toml_value(self.state)}",
-                f"restic = {toml_value(self.config.host.restic)}"]  # fmt: skip
+                f"restic = {toml_value(self.config.host.restic)}", "", "[control]",
+                f"socket = {toml_value(self.socket)}"]  # fmt: skip
         for target in self.config.target:
             if target.name not in targets:
                 continue
@@ -172,12 +181,13 @@ def rehearsal(config: Config, store: Store) -> Iterator[Rehearsal]:
                 shutil.rmtree(left)
         prefix = f"DRILL-{time.localtime().tm_year}-"
         number = f"{prefix}{store.next_evacuation_number(prefix):03}"
-        found = Rehearsal(config, number, above / number)
-        files.make_private_directory(found.folder)
-        try:
-            yield found
-        finally:
-            shutil.rmtree(found.folder)
+        with tempfile.TemporaryDirectory(prefix="vaultd-") as sockets:
+            found = Rehearsal(config, number, above / number, Path(sockets))
+            files.make_private_directory(found.folder)
+            try:
+                yield found
+            finally:
+                shutil.rmtree(found.folder)
 
 
 @contextlib.contextmanager
