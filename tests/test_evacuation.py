@@ -53,6 +53,10 @@ class Ward(Site):
         for number in range(count):
             (self.folder / name / f"{prefix} {number}").write_bytes(os.urandom(size))
 
+    def noticed(self, files: int) -> None:
+        """Until so many files are known to be pending."""
+        until(lambda: sum(self.at(name)["pending_files"] for name in TIERS) >= files, "what is new is noticed")
+
     def order(self, *args: str) -> dict[str, Any]:
         """``evacuate start``; its document."""
         found: dict[str, Any] = json.loads(vaultd("--json", "evacuate", "start", *args, config=self.file))
@@ -304,6 +308,7 @@ def test_a_tier_is_told_with_all_that_was_sent_of_it(ward: Ward) -> None:
     for name in TIERS:
         ward.fill(name, 3, 1000)
     ward.start()
+    ward.noticed(9)
     ward.order()
     ward.wait_copied()
     until(lambda: not ward.owes_ledger(), "everything is on record")

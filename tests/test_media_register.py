@@ -17,6 +17,7 @@ from vaultd.ledger import canonical
 from vaultd.media import numbering, record
 from vaultd.media.faults import MediaError, NoMediumError
 from vaultd.store import Store
+from vaultd.store.schema import MIGRATIONS
 
 YEAR = datetime.now().astimezone().year
 
@@ -146,10 +147,9 @@ def test_register_and_ledger_are_one_transaction(office: Office) -> None:
 
 def test_a_database_of_before_gets_the_tables_and_a_reader_of_one_finds_none(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    Store(file).close()
     db = sqlite3.connect(file)
-    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' AND name LIKE 'medi%'").fetchall():
-        db.execute(f"DROP TABLE {name}")
+    for version in range(1, 5):
+        db.executescript(MIGRATIONS[version])
     db.execute("PRAGMA user_version=4")
     db.commit()
     db.close()

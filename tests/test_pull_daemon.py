@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.evacuating import ordered
 from tests.mounting import needs_mounts
 from tests.pulling import disk, inventory, leaf, mapped, need
 from tests.test_pull_release import attached
@@ -24,7 +25,7 @@ from vaultd.disks.model import Disk
 from vaultd.ledger import create
 from vaultd.ledger.events import PullListChanged
 from vaultd.model import FileKind, Stat
-from vaultd.pull import kept, making
+from vaultd.pull import kept
 from vaultd.pull.model import RELEASED, Need, is_safe
 from vaultd.pull.order import compute
 from vaultd.store import Store
@@ -314,7 +315,7 @@ def test_in_an_evacuation_the_list_keeps_step_with_what_is_safe(watched: Watched
         assert made is not None
         return [(pull.disk.key, pull.pending_bytes, is_safe(pull, made)) for pull in made.pulls]
 
-    store.set_meta(making.EVACUATION, "E-2026-001")
+    ordered(store, "E-2026-001")
     owe("images", 4096)
     assert asyncio.run(watched.watch.keep_step())
     assert order() == [("b", 4096, False), ("a", 0, True)]

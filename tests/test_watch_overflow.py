@@ -103,14 +103,14 @@ def test_renames_and_deletions_lost_in_an_overflow_are_put_right_by_rewatch(root
 
     def block() -> None:  # holds the reading thread at its first overflow, while the tree is turned over
         entered.set()
-        release.wait(30)
+        release.wait(90)
 
     with short_queue(16):
         watcher.start()
     try:
         for index in range(1000):
             (root / f"noise{index}").touch()
-        assert entered.wait(30)
+        assert entered.wait(90)
         (root / "old" / "0").rename(root / "moved")
         shutil.rmtree(root / "old" / "1")
         (root / "old" / "2").rename(root / "swap")
