@@ -89,6 +89,7 @@ def _practise(
         _until(child, lambda: _protected(client), START_SECONDS, _("the drill's vaults are not protected yet"), real)
         drill.fill(size)
         document, _joined = client.evacuate({**said, "drill": True})
+        _say(drill, document, "ordered")
         cli.note(_("DRILL: ordered; {size} are on their way.").format(size=units.size(size)))
 
         def over() -> bool:
@@ -104,8 +105,25 @@ def _practise(
         ]  # fmt: skip
         if complete:
             measured += [_restored(drill, target["target"]) for target in document["targets"]]
-        ended = client.end_evacuation("")
-        return measured, ended or document
+        document = client.end_evacuation("") or document
+        _say(drill, document, "ended")
+        return measured, document
+
+
+def _say(drill: Rehearsal, document: dict[str, Any], step: str) -> None:
+    """Who would be told in earnest is told, as a drill."""
+    from vaultd.evacuate import company
+    from vaultd.notices.telling import teller
+    from vaultd.store.evacuations import Evacuation
+    from vaultd.units import parse_rfc3339
+
+    found = document["evacuation"]
+    ordered = parse_rfc3339(found["ordered"])
+    details = company.filled(drill.config, found["level"], found["category"], company.Details()).given()
+    one = Evacuation(
+        found["id"], True, found["state"], found["level"], found["category"], found["who"], ordered, None, "", details
+    )
+    company.say(drill.config, one, step, teller(drill.config))
 
 
 def _milliseconds(document: dict[str, Any], tier: dict[str, Any]) -> int:

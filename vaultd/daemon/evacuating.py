@@ -25,6 +25,7 @@ from vaultd.protect.estimate import numbers_of_tiers
 from vaultd.protect.hurry import Hurry
 from vaultd.protect.refs import VaultRef
 from vaultd.protect.worker import Worker
+from vaultd.restic.proc import boot_id
 from vaultd.store.evacuations import ORDERED, SAFE, SENDING, Evacuation
 
 log = logging.getLogger(__name__)
@@ -86,8 +87,8 @@ class Evacuator:
             return
         if going is None:
             journal = EvacuationJournal(self._store, self._state, found)
-            if found.ordered < self._started:
-                await asyncio.to_thread(journal.find_left)
+            left = await asyncio.to_thread(journal.find_left)  # whatever the clock says of when it was ordered
+            if left or found.ordered < self._started or found.boot != boot_id():
                 found = await asyncio.to_thread(order.take_up, self._store, self._state, found)
             going = self._begin(found, journal)
         going.one = found
