@@ -112,14 +112,14 @@ def _practise(
 
 def _say(drill: Rehearsal, document: dict[str, Any], step: str) -> None:
     """Who would be told in earnest is told, as a drill."""
-    from vaultd.evacuate import company
+    from vaultd.evacuate import company, order
     from vaultd.notices.telling import teller
     from vaultd.store.evacuations import Evacuation
     from vaultd.units import parse_rfc3339
 
     found = document["evacuation"]
     ordered = parse_rfc3339(found["ordered"])
-    details = company.filled(drill.config, found["level"], found["category"], company.Details()).given()
+    details = company.filled(drill.config, found["level"], found["category"], order.Details()).given()
     one = Evacuation(
         found["id"], True, found["state"], found["level"], found["category"], found["who"], ordered, None, "", details
     )
