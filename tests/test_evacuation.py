@@ -53,6 +53,12 @@ class Ward(Site):
         for number in range(count):
             (self.folder / name / f"{prefix} {number}").write_bytes(os.urandom(size))
 
+    def begin(self) -> None:
+        """Start the daemon, and wait until its first scan is over: what that finds is sent at once."""
+        self.start()
+        for name in TIERS:
+            self.wait_protected(name)
+
     def noticed(self, files: int) -> None:
         """Until so many files are known to be pending."""
         until(lambda: sum(self.at(name)["pending_files"] for name in TIERS) >= files, "what is new is noticed")
@@ -114,10 +120,11 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
 
 def test_one_tier_is_safe_before_the_next_and_the_smallest_of_what_goes_first_before_the_rest(ward: Ward) -> None:
     ward.ready(first=["*.dcm"])
+    ward.begin()
     for name in reversed(TIERS):
         ward.fill(name, 4, MIB)
     (ward.folder / "charts" / "scan.dcm").write_bytes(os.urandom(2 * MIB))
-    ward.start()
+    ward.noticed(13)
     document = ward.order("--category", "fire", "--reported-by", "保安")
     assert document["evacuation"]["level"] == "I" and not document["joined"]
     ward.wait_copied()
@@ -140,9 +147,10 @@ def test_one_tier_is_safe_before_the_next_and_the_smallest_of_what_goes_first_be
 
 def test_a_line_that_breaks_three_times_in_the_first_tier_delays_it_and_no_more(ward: Ward) -> None:
     ward.ready(rate=3e6)
+    ward.begin()
     ward.fill("charts", 12, MIB)
     ward.fill("labs", 2, MIB)
-    ward.start()
+    ward.noticed(14)
     ward.order()
     for _again in range(3):
         before = ward.line.sent
@@ -158,9 +166,10 @@ def test_a_line_that_breaks_three_times_in_the_first_tier_delays_it_and_no_more(
 
 def test_it_outlives_daemons_that_are_killed_and_a_reboot(ward: Ward) -> None:
     ward.ready(rate=2e6)
+    ward.begin()
     ward.fill("charts", 6, MIB)
     ward.fill("office", 4, MIB)
-    ward.start()
+    ward.noticed(10)
     ward.order()
     for turn in range(3):
         before = ward.line.sent
@@ -181,8 +190,9 @@ def test_it_outlives_daemons_that_are_killed_and_a_reboot(ward: Ward) -> None:
 def test_what_was_acknowledged_when_the_daemon_died_is_neither_lost_nor_told_twice(ward: Ward) -> None:
     """Killed between a batch's acknowledgement and its record: as the store looks then."""
     ward.ready()
+    ward.begin()
     ward.fill("charts", 2, MIB)
-    ward.start()
+    ward.noticed(2)
     ward.order()
     ward.wait_copied()
     ward.kill()
@@ -202,8 +212,9 @@ def test_what_was_acknowledged_when_the_daemon_died_is_neither_lost_nor_told_twi
 
 def test_two_who_order_at_once_have_one_evacuation(ward: Ward) -> None:
     ward.ready()
+    ward.begin()
     ward.fill("charts", 1, MIB)
-    ward.start()
+    ward.noticed(1)
     with ThreadPoolExecutor(2) as both:
         one, two = both.map(lambda name: ward.order("--on-duty", name), ("张伟", "李娜"))
     assert one["evacuation"]["id"] == two["evacuation"]["id"]
@@ -233,9 +244,9 @@ def test_an_order_interrupts_a_first_protection_of_something_less_important(ward
 
 def test_it_is_ended_while_it_copies_and_the_rest_is_protected_as_ever(ward: Ward) -> None:
     ward.ready(rate=2e6, settle="200ms", max_delay="2s")
+    ward.begin()
     ward.fill("charts", 2, MIB)
     ward.fill("office", 6, MIB)
-    ward.start()
     ward.order()
     until(lambda: ward.tiers() and ward.tiers()[0].state == SAFE, "the first tier is safe")
     ended = json.loads(vaultd("--json", "evacuate", "end", config=ward.file))
@@ -265,7 +276,7 @@ def test_without_a_daemon_one_is_started_and_the_order_is_kept_before(ward: Ward
 
 def test_nothing_given_that_there_is_not_is_accepted(ward: Ward) -> None:
     ward.ready()
-    ward.start()
+    ward.begin()
     for args in (
         ("judge", "--level", "IV"),
         ("start", "--category", "earthquake"),
@@ -282,9 +293,10 @@ def test_nothing_given_that_there_is_not_is_accepted(ward: Ward) -> None:
 
 def test_the_page_is_for_people_without_colour_and_the_stream_for_programs(ward: Ward) -> None:
     ward.ready()
+    ward.begin()
     ward.fill("charts", 2, MIB)
-    ward.start()
     assert vaultd("evacuate", "status", config=ward.file).strip() == "No evacuation goes on."
+    ward.noticed(2)
     ward.order("--category", "flood")
     watching = subprocess.Popen(
         [sys.executable, "-m", "vaultd", "--config", ward.file, "--json", "evacuate", "watch", "--every", "0.2"],
@@ -305,9 +317,9 @@ def test_the_page_is_for_people_without_colour_and_the_stream_for_programs(ward:
 
 def test_a_tier_is_told_with_all_that_was_sent_of_it(ward: Ward) -> None:
     ward.ready()
+    ward.begin()
     for name in TIERS:
         ward.fill(name, 3, 1000)
-    ward.start()
     ward.noticed(9)
     ward.order()
     ward.wait_copied()
@@ -327,10 +339,11 @@ def test_the_only_target_is_full_in_the_second_tier_and_it_goes_on_when_there_is
         try:
             ward.add_target()
             ward.ready(rate=50e6)
+            ward.begin()
             ward.fill("charts", 3, MIB)
             ward.fill("labs", 6, MIB)
             ward.fill("office", 1, MIB)
-            ward.start()
+            ward.noticed(10)
             ward.order()
             until(lambda: "target-full" in ward.alerts(), "it is told")
             first, *others = ward.tiers()
@@ -347,7 +360,7 @@ def test_the_only_target_is_full_in_the_second_tier_and_it_goes_on_when_there_is
 
 def test_a_drill_runs_it_all_beside_the_real_thing_and_touches_nothing_of_it(ward: Ward) -> None:
     ward.ready(rate=50e6)
-    ward.start()
+    ward.begin()
     before = [one["id"] for one in ward.snapshots(vault="charts")]
     versions = len(ward.entries("version"))
     told = json.loads(vaultd("--json", "evacuate", "start", "--drill", "--drill-size", "4", config=ward.file))
@@ -373,7 +386,7 @@ def test_a_drill_runs_it_all_beside_the_real_thing_and_touches_nothing_of_it(war
 
 def test_a_real_order_ends_a_drill_at_once(ward: Ward) -> None:
     ward.ready(rate=300e3)
-    ward.start()
+    ward.begin()
     drill = subprocess.Popen(
         [sys.executable, "-m", "vaultd", "--config", ward.file, "evacuate", "start", "--drill", "--drill-size", "20"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -410,11 +423,11 @@ def test_a_command_that_has_the_target_to_itself_makes_way(ward: Ward) -> None:
 @pytest.mark.parametrize("fault", ["the line is cut every 10 s", "the daemon is killed every 30 s"])
 def test_it_completes_whatever_happens_again_and_again(ward: Ward, fault: str) -> None:
     ward.ready(rate=3e6)
+    ward.begin()
     for name in TIERS:
         ward.fill(name, 60, MIB)
         ward.fill(name, 200, 2000, "small")
     (ward.folder / "office" / "one large").write_bytes(os.urandom(80 * MIB))  # 28 s of the line
-    ward.start()
     ward.order()
     turns = 0
     while ward.going().state != "copied":
