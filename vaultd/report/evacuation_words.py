@@ -41,7 +41,7 @@ _CATEGORIES = {
     "unspecified": N_("not stated"), "fire": N_("fire"), "flood": N_("flood"), "theft": N_("theft"),
     "power-cut": N_("power cut"), "leak-or-loss": N_("leak or loss"),
     "hardware": N_("failing hardware"), "tampering": N_("tampering"),
-    "line-down": N_("no line off-site"),
+    "line-down": N_("no line off-site"), "other": N_("other"),
 }  # fmt: skip
 
 _ROLES = {
