@@ -147,10 +147,10 @@ def test_plain_files_need_an_approval_and_are_a_bag(
         asked.append((action, parameters))
         raise NotAuthorisedError("no", "no")
 
-    monkeypatch.setattr("vaultd.cli.evacuate_package._require", refuse)
+    monkeypatch.setattr("vaultd.cli.warning_common.require", lambda _cli, _store: refuse)
     packed(site, bag, capsys, "--plain", "records", code=6)
     assert asked == [(export.ACTION, {"vault": "records", "to": str(bag)})] and not bag.exists()
-    monkeypatch.setattr("vaultd.cli.evacuate_package._require", lambda _action, _parameters: None)
+    monkeypatch.setattr("vaultd.cli.warning_common.require", lambda _cli, _store: lambda _action, _parameters: None)
     found = packed(site, bag, capsys, "--plain", "records")
     assert (found["plain"], found["files"]) == (True, 2) and valid(bag)
     contents = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (bag / "data").rglob("*") if path.is_file()}
