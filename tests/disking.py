@@ -111,7 +111,10 @@ def disk(box: Box, name: str, minor: int, *, size: int = 1 << 30, host: int = 0,
 def unpacked(archive: Path, folder: Path, top: str = "") -> Machine:
     """A recorded root out of a tar file."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
+        if hasattr(tarfile, "tar_filter"):  # Debian 12 has Python 3.11.2, without it
+            tar.extractall(folder, filter="tar")
+        else:
+            tar.extractall(folder)  # our own recordings
     return Machine(folder / top)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.site import until
 from tests.watching import Children
 from vaultd.hashing import IN_THREAD_BYTES, Hashed, Hasher, hash_files
 from vaultd.priority import HASHING, RESTIC
@@ -64,7 +65,7 @@ def test_nothing_is_left_when_hashing_is_cancelled(tmp_path: Path) -> None:
             await task
 
     asyncio.run(go())
-    assert not children()
+    until(lambda: not children(), "nothing is left")
 
 
 def test_hashing_gives_way_to_restic(tmp_path: Path) -> None:
