@@ -162,7 +162,14 @@ def test_a_restic_that_only_looks_and_hangs_is_ended_by_the_next_daemon(site: Ho
     site.wait_caught_up()
 
 
-@pytest.mark.parametrize(("program", "opens"), [("vaultd.watch.scanner", "state.db"), ("vaultd.hashing", "disk.img")])
+@pytest.mark.parametrize(
+    ("program", "opens"),
+    [
+        # The scan is over in a moment: on a busy machine it may not be met at work.
+        pytest.param("vaultd.watch.scanner", "state.db", marks=pytest.mark.soak),
+        ("vaultd.hashing", "disk.img"),
+    ],
+)
 def test_helpers_of_a_killed_daemon_go_with_it_whatever_they_are_doing(site: HostileSite, program: str, opens: str):
     vault = site.add_vault()
     for number in range(3000):
