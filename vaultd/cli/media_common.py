@@ -39,24 +39,13 @@ CLASSIFICATIONS = ("top-secret", "secret", "confidential", "internal")
 @contextlib.contextmanager
 def opened(cli: Cli) -> Iterator[Register]:
     """The register, to be changed: by root or the daemon's user."""
-    from vaultd import files
-    from vaultd.cli.places import require_owner
-    from vaultd.custody import caller, give_to_owner
+    from vaultd.cli.places import own_store
+    from vaultd.custody import caller
     from vaultd.media.register import Register
-    from vaultd.store import Store
 
     config = cli.config()
-    require_owner(cli)
-    files.make_private_directory(config.host.state)
-    database = cli.places().database
-    if not database.exists():  # the daemon may be another user than who registers the first medium
-        database.touch(mode=0o600)
-        give_to_owner(config.host.state, database)
-    store = Store(database)
-    try:
+    with own_store(cli) as store:
         yield Register(config, store, caller())
-    finally:
-        store.close()
 
 
 @contextlib.contextmanager

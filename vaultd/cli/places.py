@@ -48,6 +48,26 @@ def require_owner(cli: Cli) -> None:
 
 
 @contextlib.contextmanager
+def own_store(cli: Cli) -> Iterator[Store]:
+    """The state database, to be changed by root or the daemon's user; made where there is none yet."""
+    from vaultd import files
+    from vaultd.custody import give_to_owner
+    from vaultd.store import Store
+
+    require_owner(cli)
+    state, database = cli.places().state, cli.places().database
+    files.make_private_directory(state)
+    if not database.exists():  # the daemon may be another user than who comes first
+        database.touch(mode=0o600)
+        give_to_owner(state, database)
+    store = Store(database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
 def opened(cli: Cli) -> Iterator[Store | None]:
     """The state of this host, None where it has none. What a dead daemon left running is ended."""
     from vaultd.daemon.lock import exclusive

@@ -49,29 +49,18 @@ def require(cli: Cli, store: Store) -> Require:
 @contextlib.contextmanager
 def opened(cli: Cli) -> Iterator[Desk]:
     """The desk, for root and the daemon's user; whether the daemon runs or not. At its end notices are handed over."""
-    from vaultd import files
-    from vaultd.cli.places import require_owner
-    from vaultd.custody import caller, give_to_owner
-    from vaultd.store import Store
+    from vaultd.cli.places import own_store
+    from vaultd.custody import caller
     from vaultd.warning import telling
     from vaultd.warning.desk import Desk
 
     config = cli.config()
-    require_owner(cli)
-    files.make_private_directory(config.host.state)
-    database = cli.places().database
-    if not database.exists():  # the daemon may be another user than who issues the first warning
-        database.touch(mode=0o600)
-        give_to_owner(config.host.state, database)
-    store = Store(database)
-    try:
+    with own_store(cli) as store:
         yield Desk(config, store, caller(), require(cli, store))
         try:
             telling.hand_over(store, tell(cli))
         except StateError as error:  # what was ordered is done; the daemon hands the notice over later
             cli.note(_("Nobody was told yet: {error}").format(error=error))
-    finally:
-        store.close()
 
 
 @contextlib.contextmanager
