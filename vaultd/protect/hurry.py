@@ -128,7 +128,7 @@ class Hurry:
                     ready = await self._next(list(sending.values()))
                 if ready is not None and not sending and not self.over:
                     await self._make_exact(ready)
-                if ready is not None and self._may_start(ready, list(sending.values())):
+                if ready is not None and self._may_start(list(sending.values())):
                     sending[self._start(ready, list(sending.values()))] = ready
                     ready, sent = None, True
                     continue
@@ -147,10 +147,10 @@ class Hurry:
                 task.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
 
-    def _may_start(self, ready: _Batch, sending: Sequence[_Batch]) -> bool:
-        """One tier is off-site before the next one starts."""
+    def _may_start(self, sending: Sequence[_Batch]) -> bool:
+        """What is ready is of the same tier as what is on its way (``_next``)."""
         now = time.monotonic()
-        return all(one.nearly_over(now) and one.tier == ready.tier for one in sending)
+        return all(one.nearly_over(now) for one in sending)
 
     # choosing
 
